@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target is in Swift 6 language mode with strict memory safety; the layers are listed bottom-up, and
+// scripts/check-layers.py refuses an import that points upward.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+]
+
+let package = Package(
+    name: "Cistern",
+    products: [
+        .library(name: "Cistern", targets: ["Cistern"]),
+        .executable(name: "cistern-bench", targets: ["CisternBench"]),
+    ],
+    targets: [
+        // OS primitives: reserve, commit, decommit, release, advise, limits; all behind one table of calls.
+        .target(name: "CVirtualMemory", path: "CShims/CVirtualMemory"),
+        // One bounded range of address space and what of it is committed.
+        .target(name: "VirtualMemory", dependencies: ["CVirtualMemory"], swiftSettings: strict),
+        // Capacity grammar and resolution; the limits that apply to this process.
+        .target(name: "Limits", dependencies: ["CVirtualMemory"], swiftSettings: strict),
+        // Layout of the heap's memory, locks, the thread-local block, fork and thread-exit hooks.
+        .target(name: "CHeap", dependencies: ["CVirtualMemory"], path: "CShims/CHeap"),
+        // The heap: run heap, size classes, block spans, thread caches, statistics, verification.
+        .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
+        // What a Swift user imports.
+        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
+        // The C face: cistern.h and the functions behind it.
+        .target(name: "CCistern", path: "CShims/CCistern"),
+        .target(name: "CisternC", dependencies: ["CCistern", "HeapCore", "VirtualMemory"], swiftSettings: strict),
+        // cistern-bench: replays real allocation traces.
+        .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),
+        // The same replay in a program without the Swift runtime, for every allocator that is a malloc; cistern-bench starts it.
+        .executableTarget(
+            name: "cistern-bench-malloc", dependencies: ["CReplay"], path: "Benchmarks/MallocReplay",
+            swiftSettings: strict + [.enableExperimentalFeature("Embedded")]),
+        .executableTarget(
+            name: "CisternBench",
+            dependencies: ["cistern-bench-malloc", "CReplay", "CisternC", "Limits", "CVirtualMemory"],
+            path: "Benchmarks/CisternBench",
+            swiftSettings: strict),
+        // Helpers that tests need in C: refusing OS tables, threads, child processes.
+        .target(name: "CTestSupport", dependencies: ["CVirtualMemory"], path: "Tests/CTestSupport"),
+        .testTarget(
+            name: "VirtualMemoryTests", dependencies: ["VirtualMemory", "CVirtualMemory", "CTestSupport"],
+            swiftSettings: strict),
+        .testTarget(name: "LimitsTests", dependencies: ["Limits", "CVirtualMemory", "CTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
+            swiftSettings: strict),
+        .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
+        .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
+    ]
+)

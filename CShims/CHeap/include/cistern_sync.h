@@ -1,0 +1,59 @@
+// Locks and the few atomic words of a heap. The uncontended path is inline; waiting is a futex.
+#ifndef CISTERN_SYNC_H
+#define CISTERN_SYNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cistern_heap_layout.h"
+
+void cistern_lock_wait(cistern_lock *_Nonnull lock);
+void cistern_lock_wake(cistern_lock *_Nonnull lock);
+
+// Not recursive. A lock that is `disabled` belongs to a heap for one thread.
+static inline void cistern_lock_acquire(cistern_lock *_Nonnull lock) {
+  if (lock->disabled) return;
+  uint32_t free_word = 0;
+  if (!__atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    cistern_lock_wait(lock);
+}
+
+static inline void cistern_lock_release(cistern_lock *_Nonnull lock) {
+  if (lock->disabled) return;
+  if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2) cistern_lock_wake(lock);
+}
+
+// Takes byte_count out of *budget, or nothing.
+static inline bool cistern_budget_draw(uint64_t *_Nonnull budget, uint64_t byte_count) {
+  uint64_t left = __atomic_load_n(budget, __ATOMIC_RELAXED);
+  while (left >= byte_count)
+    if (__atomic_compare_exchange_n(budget, &left, left - byte_count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return true;
+  return false;
+}
+
+static inline void cistern_budget_return(uint64_t *_Nonnull budget, uint64_t byte_count) {
+  __atomic_fetch_add(budget, byte_count, __ATOMIC_RELAXED);
+}
+
+// By the record that owns the lock, for callers that hold no pointers to fields.
+static inline void cistern_run_lock_acquire(cistern_heap *_Nonnull heap) { cistern_lock_acquire(&heap->run_lock); }
+static inline void cistern_run_lock_release(cistern_heap *_Nonnull heap) { cistern_lock_release(&heap->run_lock); }
+static inline void cistern_class_acquire(cistern_class *_Nonnull size_class) { cistern_lock_acquire(&size_class->lock); }
+static inline void cistern_class_release(cistern_class *_Nonnull size_class) { cistern_lock_release(&size_class->lock); }
+static inline void cistern_checked_lock_acquire(cistern_heap *_Nonnull heap) { cistern_lock_acquire(&heap->checked_lock); }
+static inline void cistern_checked_lock_release(cistern_heap *_Nonnull heap) { cistern_lock_release(&heap->checked_lock); }
+
+static inline bool cistern_cache_budget_draw(cistern_heap *_Nonnull heap, uint64_t byte_count) {
+  return cistern_budget_draw(&heap->cache_budget_bytes, byte_count);
+}
+static inline void cistern_cache_budget_return(cistern_heap *_Nonnull heap, uint64_t byte_count) {
+  cistern_budget_return(&heap->cache_budget_bytes, byte_count);
+}
+static inline void cistern_soft_limit_store(cistern_heap *_Nonnull heap, uint32_t value) {
+  __atomic_store_n(&heap->soft_limit_reached, value, __ATOMIC_RELAXED);
+}
+static inline uint32_t cistern_soft_limit_load(const cistern_heap *_Nonnull heap) {
+  return __atomic_load_n(&heap->soft_limit_reached, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,54 @@
+// What a heap needs of the process: a thread-local block of four slots, a number for each thread, a notice when a thread
+// ends or the process forks, and a registry of the heaps that live. One registry per image; no heap owns it.
+#ifndef CISTERN_THREADS_H
+#define CISTERN_THREADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cistern_heap_layout.h"
+
+// One heap's cache for this thread. `incarnation` is compared before `cache` is used, so a slot of a heap that is gone
+// is inert: incarnations are never reused.
+typedef struct cistern_slot {
+  uint64_t incarnation;  // UINT64_MAX: empty
+  uintptr_t cache;       // address of a cistern_cache
+} cistern_slot;
+
+enum { CISTERN_SLOT_COUNT = 4 };
+
+typedef struct cistern_thread_block {
+  cistern_slot slots[CISTERN_SLOT_COUNT];
+  uint64_t thread_number;  // 0: none yet
+  uint64_t is_exiting;     // the exit notice has been served: no cache from now on
+} cistern_thread_block;
+
+extern _Thread_local __attribute__((tls_model("initial-exec"))) cistern_thread_block cistern_this_thread;
+
+// The slot at a byte offset that a heap computed from its incarnation. No branch, no initialisation.
+static inline cistern_slot *_Nonnull cistern_thread_slot(uint32_t slot_byte_offset) {
+  return (cistern_slot *)((char *)&cistern_this_thread + slot_byte_offset);
+}
+
+// The number of this thread, 1 or more, unique in the process (a fork child's thread keeps its own).
+uint64_t cistern_thread_number(void);
+// Asks that `thread_ended` is called for every live heap when this thread ends. False: it could not be arranged.
+bool cistern_thread_watch_exit(void);
+
+// What the registry calls back. All are called with the registry locked.
+typedef struct cistern_heap_hooks {
+  void (*_Nonnull thread_ended)(cistern_heap *_Nonnull heap, uint64_t thread_number);
+  void (*_Nonnull before_fork)(cistern_heap *_Nonnull heap);
+  void (*_Nonnull after_fork_parent)(cistern_heap *_Nonnull heap);
+  void (*_Nonnull after_fork_child)(cistern_heap *_Nonnull heap, uint64_t surviving_thread);
+} cistern_heap_hooks;
+
+enum { CISTERN_REGISTRY_CAPACITY = 4096 };
+
+// A number no heap of this process had before.
+uint64_t cistern_next_incarnation(void);
+// Enters a heap. False: CISTERN_REGISTRY_CAPACITY heaps are alive. Sets heap->registry_index and copies `hooks`.
+bool cistern_registry_add(cistern_heap *_Nonnull heap, const cistern_heap_hooks *_Nonnull hooks, bool inherited);
+void cistern_registry_remove(cistern_heap *_Nonnull heap);
+
+#endif

@@ -1,0 +1,231 @@
+import CHeap
+
+// A block span is a page-aligned run cut into blocks of one small class. Its record stands apart from the blocks, and says
+// by one bit per block which are free, so free memory is never touched and blocks are handed out in address order. Guarded by the class's lock; taking and releasing the run itself
+// takes the run lock inside it, never the other way round.
+extension BoundedHeap {
+    private static var recordsPerChunk: UInt32 { 64 }
+    private static var bitsInRecord: UInt { 256 }
+
+    // MARK: Records and runs, under the run lock
+
+    private func takeRecord() -> UInt32 {
+        if header.it.free_record == 0 {
+            let granule = allocateAlignedRun(Layout.granulesPerPage, alignment: Layout.granulesPerPage)
+            guard granule != 0 else { return 0 }
+            header.it.metadata_granules &+= UInt64(Layout.granulesPerPage)
+            setPageMapEntry(ofPage: granule >> 6, Layout.metadataEntry)
+            var entry = (granule &+ Self.recordsPerChunk) << 1
+            for _ in 0..<Self.recordsPerChunk {
+                entry &-= 2
+                returnRecord(entry)
+            }
+        }
+        let entry = header.it.free_record
+        header.it.free_record = span(entry).it.next
+        return entry
+    }
+
+    private func returnRecord(_ entry: UInt32) {
+        span(entry).it = cistern_span()
+        span(entry).it.next = header.it.free_record
+        header.it.free_record = entry
+    }
+
+    private func takeSpan(classIndex: UInt, pages: UInt32) -> UInt32 {
+        let entry = takeRecord()
+        guard entry != 0 else { return 0 }
+        let granule = allocateAlignedRun(pages << 6, alignment: Layout.granulesPerPage)
+        guard granule != 0 else {
+            returnRecord(entry)
+            return 0
+        }
+        header.it.span_granules &+= UInt64(pages) << 6
+        let span = span(entry)
+        span.it.first_page = granule >> 6
+        span.it.page_count = UInt16(truncatingIfNeeded: pages)
+        span.it.size_class = UInt8(truncatingIfNeeded: classIndex)
+        let block = SizeClass.blockByteCount(classIndex)
+        span.it.reciprocal = UInt32(truncatingIfNeeded: ((UInt(1) << 32) &+ block &- 1) / block)
+        span.it.block_count = Self.blockCount(spanBytes: UInt(pages) << Layout.pageShift, blockBytes: block)
+        fillBits(of: span)
+        for page in 0..<pages { setPageMapEntry(ofPage: span.it.first_page &+ page, entry) }
+        return entry
+    }
+
+    /// Blocks that fit a span beside their bits, where the record does not hold them.
+    private static func blockCount(spanBytes: UInt, blockBytes: UInt) -> UInt16 {
+        let most = spanBytes / blockBytes
+        if most <= bitsInRecord { return UInt16(truncatingIfNeeded: most) }
+        var count = most
+        while count &* blockBytes &+ (count &+ 63) / 64 &* 8 > spanBytes { count &-= 1 }
+        return UInt16(truncatingIfNeeded: max(count, bitsInRecord))
+    }
+
+    // MARK: Bits
+
+    private func bitsAddress(_ span: Ref<cistern_span>) -> UInt {
+        let count = UInt(span.it.block_count)
+        if count <= Self.bitsInRecord { return span.address &+ 32 }
+        return spanAddress(span) &+ UInt(span.it.page_count) << Layout.pageShift &- (count &+ 63) / 64 &* 8
+    }
+
+    private func fillBits(of span: Ref<cistern_span>) {
+        let bits = bitsAddress(span)
+        let count = UInt(span.it.block_count)
+        for word in 0..<count / 64 { Memory.store64(bits &+ word << 3, UInt64.max) }
+        if count % 64 > 0 { Memory.store64(bits &+ (count / 64) << 3, (1 << UInt64(count % 64)) &- 1) }
+    }
+
+    /// Is a block, by its number, neither live nor in a thread cache?
+    func isFree(_ number: UInt, in span: Ref<cistern_span>) -> Bool {
+        Memory.load64(bitsAddress(span) &+ (number / 64) << 3) & (1 << UInt64(number % 64)) != 0
+    }
+
+    /// How many blocks of a span are free, by its bits.
+    func freeBlockCount(of span: Ref<cistern_span>) -> Int {
+        var count = 0
+        for word in 0..<(UInt(span.it.block_count) &+ 63) / 64 {
+            count &+= Memory.load64(bitsAddress(span) &+ word << 3).nonzeroBitCount
+        }
+        return count
+    }
+
+    /// The number of the block that holds an address of the span.
+    func blockNumber(of address: UInt, in span: Ref<cistern_span>) -> UInt {
+        ((address &- spanAddress(span)) &* UInt(span.it.reciprocal)) >> 32
+    }
+
+    private func releaseSpan(_ entry: UInt32) {
+        let span = span(entry)
+        let pages = UInt32(span.it.page_count)
+        for page in 0..<pages { setPageMapEntry(ofPage: span.it.first_page &+ page, 0) }
+        header.it.span_granules &-= UInt64(pages) << 6
+        freeRun(span.it.first_page << 6, granules: pages << 6)
+        returnRecord(entry)
+    }
+
+    // MARK: A class's spans, under the class's lock
+
+    /// Adds a span to a class that has none with room. False when the heap has no room for one.
+    func addSpan(to sizeClass: Ref<cistern_class>, index: UInt) -> Bool {
+        let least = UInt32(truncatingIfNeeded: SizeClass.minimumSpanBytes(index) >> Layout.pageShift)
+        var pages = SizeClass.spanPages(index, spanBytes: sizeClass.it.span_byte_count)
+        lockRuns()
+        var entry = takeSpan(classIndex: index, pages: pages)
+        while entry == 0, pages > 1 {
+            // A smaller span may still fit; in the end one whose tail is larger than we like.
+            pages = pages > least ? max(pages / 2, least) : 1
+            entry = takeSpan(classIndex: index, pages: pages)
+        }
+        unlockRuns()
+        guard entry != 0 else { return false }
+        sizeClass.it.span_count &+= 1
+        sizeClass.it.span_byte_count &+= UInt64(pages) << UInt64(Layout.pageShift)
+        list(entry, in: sizeClass)
+        return true
+    }
+
+    /// Enters a span behind the one that is being filled: next to be used, most recently freed into.
+    private func list(_ entry: UInt32, in sizeClass: Ref<cistern_class>) {
+        let span = span(entry)
+        let head = sizeClass.it.list_head
+        span.it.is_listed = 1
+        span.it.previous = head
+        if head == 0 {
+            span.it.next = 0
+            sizeClass.it.list_head = entry
+            return
+        }
+        let second = self.span(head).it.next
+        span.it.next = second
+        self.span(head).it.next = entry
+        if second != 0 { self.span(second).it.previous = entry }
+    }
+
+    private func unlist(_ entry: UInt32, in sizeClass: Ref<cistern_class>) {
+        let span = span(entry)
+        let next = span.it.next
+        let previous = span.it.previous
+        if next != 0 { self.span(next).it.previous = previous }
+        if previous != 0 { self.span(previous).it.next = next } else { sizeClass.it.list_head = next }
+        span.it.is_listed = 0
+        span.it.next = 0
+        span.it.previous = 0
+    }
+
+    /// Takes up to `want` blocks from the span that is being filled, lowest addresses first, and stores their addresses
+    /// from `slots` on. The class must have a listed span, and `want` is not 0. Returns how many.
+    func takeBlocks(from sizeClass: Ref<cistern_class>, want: UInt, into slots: UInt) -> UInt {
+        let entry = sizeClass.it.list_head
+        let span = span(entry)
+        let start = spanAddress(span)
+        let byteCount = SizeClass.blockByteCount(UInt(span.it.size_class))
+        let bits = bitsAddress(span)
+        let count = min(want, UInt(span.it.block_count &- span.it.used))
+        var slot = slots
+        let end = slots &+ count << 3
+        var index = UInt(span.it.hint)
+        while true {
+            var word = Memory.load64(bits &+ index << 3)
+            while word != 0, slot < end {
+                let number = index << 6 &+ UInt(truncatingIfNeeded: word.trailingZeroBitCount)
+                word &= word &- 1
+                Memory.storeWord(slot, start &+ number &* byteCount)
+                slot &+= 8
+            }
+            Memory.store64(bits &+ index << 3, word)
+            if slot == end { break }
+            index &+= 1
+        }
+        span.it.hint = UInt16(truncatingIfNeeded: index)
+        span.it.used &+= UInt16(truncatingIfNeeded: count)
+        sizeClass.it.used_block_count &+= UInt64(count)
+        if span.it.used == span.it.block_count { unlist(entry, in: sizeClass) }
+        return count
+    }
+
+    /// Gives a block back to its span. A span that empties goes back to the run heap, unless it is the class's last.
+    @inline(__always)
+    func returnBlock(_ block: UInt, toSpan entry: UInt32, of sizeClass: Ref<cistern_class>) {
+        let span = span(entry)
+        let number = blockNumber(of: block, in: span)
+        let address = bitsAddress(span) &+ (number >> 6) << 3
+        Memory.store64(address, Memory.load64(address) | (1 << UInt64(number & 63)))
+        span.it.hint = min(span.it.hint, UInt16(truncatingIfNeeded: number >> 6))
+        span.it.used &-= 1
+        sizeClass.it.used_block_count &-= 1
+        if span.it.is_listed == 0 { list(entry, in: sizeClass) }
+        if span.it.used == 0 { retire(entry, of: sizeClass, keepingLast: true) }
+    }
+
+    private func retire(_ entry: UInt32, of sizeClass: Ref<cistern_class>, keepingLast: Bool) {
+        guard !keepingLast || sizeClass.it.span_count > 1 else { return }
+        unlist(entry, in: sizeClass)
+        sizeClass.it.span_count &-= 1
+        sizeClass.it.span_byte_count &-= UInt64(span(entry).it.page_count) << UInt64(Layout.pageShift)
+        lockRuns()
+        releaseSpan(entry)
+        unlockRuns()
+    }
+
+    /// Gives back the empty span that each class may have kept. True when there was one. Takes each class's lock.
+    func retireEmptySpans() -> Bool {
+        var hasRetired = false
+        for index in 0..<SizeClass.smallCount {
+            let sizeClass = sizeClass(index)
+            lock(sizeClass)
+            var entry = sizeClass.it.list_head
+            while entry != 0 {
+                let next = span(entry).it.next
+                if span(entry).it.used == 0 {
+                    retire(entry, of: sizeClass, keepingLast: false)
+                    hasRetired = true
+                }
+                entry = next
+            }
+            unlock(sizeClass)
+        }
+        return hasRetired
+    }
+}

@@ -1,0 +1,63 @@
+import CHeap
+
+// The path that nearly every call takes: this thread's cache, one list, no lock and no atomic read-modify-write. What
+// does not fit goes to a function of SlowPath.swift. Heaps in checked mode never have a cache, so they need no test here.
+extension BoundedHeap {
+    /// Allocates a block.
+    ///
+    /// - Parameter byteCount: 0 to the capacity; anything larger is answered with `nil`.
+    /// - Returns: at least `byteCount` bytes of undefined content; 16-aligned when the size is a multiple of 16 (or the
+    ///   heap was made so), else 8-aligned. `nil` when the capacity does not hold it; nothing is lost then.
+    /// - Complexity: constant, but for a refill.
+    @inlinable @inline(__always)
+    public func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
+        let size = UInt(bitPattern: byteCount)
+        let slot = slot
+        let last = size &- 1
+        if _fastPath(slot.it.incarnation == header.it.incarnation), _fastPath(last < SizeClass.mediumByteLimit) {
+            let cache = Ref<cistern_cache>(at: slot.it.cache)
+            let bin = bin(binIndex(last), of: cache)
+            let top = UInt(bin.it.top)
+            if _fastPath(top != UInt(bin.it.bottom)) {
+                bin.it.top = uintptr_t(top &- 8)
+                cache.it.requested_byte_count &+= Int64(byteCount)
+                return unsafe UnsafeMutableRawPointer(bitPattern: Memory.loadWord(top &- 8)).unsafelyUnwrapped
+            }
+        }
+        return unsafe UnsafeMutableRawPointer(bitPattern: allocateSlow(size))
+    }
+
+    /// Frees a block whose size the caller knows. Faster than without, and keeps `requestedBytes` exact.
+    ///
+    /// - Parameters:
+    ///   - block: a live block of this heap.
+    ///   - byteCount: from the size that was asked for to the usable size.
+    /// - Complexity: constant, but for a flush.
+    @inlinable @inline(__always)
+    public func deallocate(_ block: UnsafeMutableRawPointer, byteCount: Int) {
+        let address = UInt(bitPattern: block)
+        let size = UInt(bitPattern: byteCount)
+        let slot = slot
+        let last = size &- 1
+        if _fastPath(slot.it.incarnation == header.it.incarnation), _fastPath(last < SizeClass.mediumByteLimit) {
+            let cache = Ref<cistern_cache>(at: slot.it.cache)
+            let bin = bin(binIndex(last), of: cache)
+            let top = UInt(bin.it.top)
+            if _fastPath(top != UInt(bin.it.end)) {
+                Memory.storeWord(top, address)
+                bin.it.top = uintptr_t(top &+ 8)
+                cache.it.requested_byte_count &-= Int64(byteCount)
+                return
+            }
+        }
+        deallocateSlow(address, size: size)
+    }
+
+    /// The cache bin of a size, given the size less one, which is below 4096.
+    @inlinable @inline(__always)
+    func binIndex(_ last: UInt) -> UInt {
+        _fastPath(last < SizeClass.smallByteLimit)
+            ? (last >> 3) | UInt(header.it.class_mask)
+            : 56 &+ last >> Layout.granuleShift
+    }
+}

@@ -1,0 +1,69 @@
+import CHeap
+
+// From an address to what stands there.
+extension BoundedHeap {
+    /// Is the address inside this heap's reservation? Constant, no lock.
+    @inlinable
+    public func contains(_ address: UnsafeRawPointer) -> Bool {
+        UInt(bitPattern: address) &- base < UInt(header.it.capacity_bytes)
+    }
+
+    /// Bytes that a live block can hold: at least what was asked for.
+    ///
+    /// - Complexity: constant up to 512 bytes; above, a look at a bit per 64 bytes of the block, 64 at a time.
+    public func usableSize(of block: UnsafeRawPointer) -> Int {
+        let address = UInt(bitPattern: block)
+        if has(CISTERN_HEAP_CHECKED) { return Int(bitPattern: checkedRequestedByteCount(address)) }
+        return Int(bitPattern: usableByteCount(address))
+    }
+
+    /// The block that holds an address, which may point into its middle.
+    ///
+    /// - Returns: `nil` for addresses outside the heap, in free runs, in memory of the heap's own, and in free blocks. A
+    ///   freed block that a thread cache still holds is found.
+    /// - Complexity: constant in spans; in a run of its own a bit per 64 bytes before the address, 64 at a time.
+    public func block(holding address: UnsafeRawPointer) -> UnsafeMutableRawBufferPointer? {
+        lockRuns()
+        let found = rawBlock(holding: UInt(bitPattern: address))
+        unlockRuns()
+        guard var (start, byteCount) = found else { return nil }
+        if has(CISTERN_HEAP_CHECKED) {
+            guard let user = checkedUserBlock(inRaw: start, byteCount: byteCount) else { return nil }
+            (start, byteCount) = user
+            let distance = UInt(bitPattern: address) &- start
+            guard distance < max(byteCount, 1) else { return nil }
+        }
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: UnsafeMutableRawPointer(bitPattern: start), count: Int(bitPattern: byteCount))
+    }
+
+    /// The same as numbers, under the run lock.
+    func rawBlock(holding address: UInt) -> (start: UInt, byteCount: UInt)? {
+        let offset = address &- base
+        guard offset < UInt(header.it.capacity_bytes) else { return nil }
+        let granule = granule(at: address)
+        guard granule >= header.it.first_granule, granule < header.it.top_granule else { return nil }
+        let entry = pageMapEntry(ofPage: offset >> Layout.pageShift)
+        if entry >= Layout.firstSpanEntry { return blockInSpan(entry, address: address) }
+        guard entry != Layout.metadataEntry, let start = allocatedRun(holding: granule) else { return nil }
+        return (self.address(ofGranule: start), UInt(allocatedLength(start)) << Layout.granuleShift)
+    }
+
+    private func blockInSpan(_ entry: UInt32, address: UInt) -> (start: UInt, byteCount: UInt)? {
+        let span = span(entry)
+        let byteCount = SizeClass.blockByteCount(UInt(span.it.size_class))
+        let number = blockNumber(of: address, in: span)
+        guard number < UInt(span.it.block_count), !isFree(number, in: span) else { return nil }
+        return (spanAddress(span) &+ number &* byteCount, byteCount)
+    }
+
+    /// The start of the allocated run that holds a granule; nil inside a free run.
+    private func allocatedRun(holding granule: UInt32) -> UInt32? {
+        let start = lastSetBit(from: granule)
+        guard start >= header.it.first_granule, !isFreeRun(start) else { return nil }
+        // The second bit of a free run looks like the start of an allocated one that follows a free run; what stands at
+        // the end of the granule before tells them apart (0: the first granule of a longer free run).
+        if followsFreeRun(start), freeRunLength(endingBefore: start) == 0 { return nil }
+        return start
+    }
+}

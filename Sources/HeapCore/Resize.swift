@@ -1,0 +1,148 @@
+import CHeap
+
+extension BoundedHeap {
+    /// Gives a block another size, in place where it can.
+    ///
+    /// The content is kept up to the smaller size. A block that has to move has the alignment of `allocate`.
+    ///
+    /// - Parameters:
+    ///   - block: a live block of this heap.
+    ///   - oldByteCount: the size it was asked for; nil when unknown, then `requestedBytes` counts its usable size.
+    ///   - byteCount: the new size, 0 to the capacity.
+    /// - Returns: the block, moved or not; `nil` when there is no room: then `block` is as it was. Shrinking never fails.
+    /// - Complexity: constant in place; otherwise the bytes kept.
+    public func resize(
+        _ block: UnsafeMutableRawPointer, from oldByteCount: Int? = nil, to byteCount: Int
+    ) -> UnsafeMutableRawPointer? {
+        let address = UInt(bitPattern: block)
+        let size = UInt(bitPattern: byteCount)
+        guard header.it.incarnation != 0, size <= UInt(header.it.capacity_bytes) else { return nil }
+        if has(CISTERN_HEAP_CHECKED) { return unsafe UnsafeMutableRawPointer(bitPattern: checkedResize(address, to: size)) }
+        let entry = pageMapEntry(ofPage: (address &- base) >> Layout.pageShift)
+        var old: UInt
+        if entry >= Layout.firstSpanEntry {
+            let index = UInt(span(entry).it.size_class)
+            old = SizeClass.blockByteCount(index)
+            let last = max(size, 1) &- 1
+            if last < SizeClass.smallByteLimit, binIndex(last) == index {
+                noteResized(from: oldByteCount.map { UInt(bitPattern: $0) } ?? old, to: size)
+                return unsafe block
+            }
+        } else {
+            let (usable, isResized) = resizeRun(at: address, to: size)
+            old = usable
+            if isResized {
+                noteResized(from: oldByteCount.map { UInt(bitPattern: $0) } ?? old, to: size)
+                return unsafe block
+            }
+        }
+        guard let moved = unsafe allocate(byteCount: byteCount) else {
+            // Shrinking never fails: the block stays as large as it is.
+            guard size <= old else { return nil }
+            noteResized(from: oldByteCount.map { UInt(bitPattern: $0) } ?? old, to: size)
+            return unsafe block
+        }
+        Memory.copy(from: address, to: UInt(bitPattern: moved), byteCount: min(old, size))
+        if let oldByteCount { unsafe deallocate(block, byteCount: oldByteCount) } else { unsafe deallocate(block) }
+        return unsafe moved
+    }
+
+    /// Resizes a run where it stands. Small sizes leave their run: they belong into a span.
+    private func resizeRun(at address: UInt, to size: UInt) -> (oldByteCount: UInt, isResized: Bool) {
+        let granule = granule(at: address)
+        lockRuns()
+        defer { unlockRuns() }
+        let old = allocatedLength(granule)
+        let oldByteCount = UInt(old) << Layout.granuleShift
+        guard size > SizeClass.smallByteLimit else { return (oldByteCount, false) }
+        let wanted = SizeClass.granules(size)
+        if wanted > old { return (oldByteCount, growRun(granule, from: old, to: wanted)) }
+        shrinkRun(granule, from: old, to: wanted)
+        return (oldByteCount, true)
+    }
+
+    private func noteResized(from old: UInt, to new: UInt) {
+        noteRequested(Int64(bitPattern: UInt64(new &- old)), cache: attachedCache())
+    }
+
+    /// Allocates zeroed memory. Pages that the system hands out for the first time are not written.
+    ///
+    /// - Returns: as `allocate`, all bytes zero up to the usable size.
+    /// - Complexity: the bytes that have to be cleared.
+    public func allocateZeroed(byteCount: Int) -> UnsafeMutableRawPointer? {
+        let size = UInt(bitPattern: byteCount)
+        if size > SizeClass.mediumByteLimit, !has(CISTERN_HEAP_CHECKED) {
+            return unsafe UnsafeMutableRawPointer(bitPattern: allocateZeroedRun(size))
+        }
+        guard let block = unsafe allocate(byteCount: byteCount) else { return nil }
+        Memory.zero(UInt(bitPattern: block), byteCount: UInt(bitPattern: unsafe usableSize(of: block)))
+        return unsafe block
+    }
+
+    private func allocateZeroedRun(_ size: UInt) -> UInt {
+        guard header.it.incarnation != 0, size <= UInt(header.it.capacity_bytes) else { return 0 }
+        let granules = SizeClass.granules(size)
+        lockRuns()
+        var run = allocateRunForZeroing(granules)
+        unlockRuns()
+        if run.start == 0, scavenge() {
+            lockRuns()
+            run = allocateRunForZeroing(granules)
+            unlockRuns()
+        }
+        guard run.start != 0 else { return 0 }
+        lockRuns()
+        header.it.run_block_count &+= 1
+        unlockRuns()
+        noteRequested(Int64(size), cache: attachedCache())
+        let start = address(ofGranule: run.start)
+        let end = address(ofGranule: run.start &+ granules)
+        let firstPageEnd = min((start | (Layout.pageByteCount - 1)) + 1, end)
+        let lastPageStart = max(firstPageEnd, (end - 1) & ~(Layout.pageByteCount - 1))
+        Memory.zero(start, byteCount: firstPageEnd - start)
+        if !run.hasZeroInterior { Memory.zero(firstPageEnd, byteCount: lastPageStart - firstPageEnd) }
+        Memory.zero(lastPageStart, byteCount: end - lastPageStart)
+        return start
+    }
+
+    /// Allocates a block at a multiple of an alignment.
+    ///
+    /// - Parameters:
+    ///   - byteCount: 0 to the capacity.
+    ///   - alignment: a power of two, up to the capacity; any other value is answered with `nil`.
+    /// - Returns: as `allocate`. The block is freed like every other, with the size that was asked for here.
+    /// - Complexity: as `allocate`; above 64, a look at up to eight free runs.
+    public func allocate(byteCount: Int, alignment: Int) -> UnsafeMutableRawPointer? {
+        let size = UInt(bitPattern: byteCount)
+        let align = UInt(bitPattern: alignment)
+        guard header.it.incarnation != 0, align > 0, align & (align &- 1) == 0, align <= UInt(header.it.capacity_bytes),
+            size <= UInt(header.it.capacity_bytes)
+        else { return nil }
+        if has(CISTERN_HEAP_CHECKED) {
+            return unsafe UnsafeMutableRawPointer(bitPattern: checkedAllocate(size, alignment: max(align, 16)))
+        }
+        if align <= 8 { return unsafe allocate(byteCount: byteCount) }
+        // A class whose size is a multiple of the alignment has all its blocks at such multiples; granules are 64.
+        let rounded = (max(size, 1) &+ align &- 1) & ~(align &- 1)
+        if align <= Layout.granuleByteCount {
+            guard let block = unsafe allocate(byteCount: Int(bitPattern: rounded)) else { return nil }
+            noteResized(from: rounded, to: size)
+            return unsafe block
+        }
+        var block = allocateAlignedBlock(size, alignment: align)
+        if block == 0, scavenge() { block = allocateAlignedBlock(size, alignment: align) }
+        guard block != 0 else { return nil }
+        noteRequested(Int64(size), cache: attachedCache())
+        return unsafe UnsafeMutableRawPointer(bitPattern: block)
+    }
+
+    func allocateAlignedBlock(_ size: UInt, alignment: UInt) -> UInt {
+        lockRuns()
+        defer { unlockRuns() }
+        let granule = allocateAlignedRun(
+            SizeClass.granules(size), alignment: UInt32(truncatingIfNeeded: max(alignment >> Layout.granuleShift, 1)))
+        guard granule != 0 else { return 0 }
+        header.it.run_block_count &+= 1
+        return address(ofGranule: granule)
+    }
+}

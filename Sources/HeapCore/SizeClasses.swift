@@ -1,0 +1,54 @@
+import CHeap
+
+/// Which blocks stand where.
+///
+/// Small: 64 classes, every 8 bytes up to 512, cut from spans. Medium: whole granules from 9 to 64, runs of their own
+/// that thread caches keep by exact length. Large: everything above 4096 bytes, runs that no cache keeps.
+@usableFromInline
+enum SizeClass {
+    @inlinable static var smallByteLimit: UInt { 512 }
+    @inlinable static var mediumByteLimit: UInt { 4096 }
+    @inlinable static var smallCount: UInt { 64 }
+    @inlinable static var binCount: UInt { 120 }
+    /// No allocated run is shorter: run bits could not tell it from a free one.
+    @inlinable static var minimumRunGranules: UInt32 { 2 }
+    @inlinable static var spanByteLimit: UInt { 65536 }
+
+    /// Bytes of a block of a small class.
+    @inlinable @inline(__always)
+    static func blockByteCount(_ index: UInt) -> UInt { (index &+ 1) << 3 }
+
+    /// Bytes of the blocks in a cache's bin.
+    static func binBlockByteCount(_ bin: UInt) -> UInt {
+        bin < smallCount ? blockByteCount(bin) : (bin &- 55) << Layout.granuleShift
+    }
+
+    /// How many blocks of a bin one thread may hold: by bytes, so that a cache stays small.
+    static func depthLimit(_ bin: UInt) -> UInt {
+        let byCount = 4096 / binBlockByteCount(bin)
+        return bin < smallCount ? min(max(byCount, 16), 64) : min(max(byCount * 2, 4), 8)
+    }
+
+    /// Granules of a run that holds a size; the size is at most the capacity, so nothing wraps.
+    @inlinable @inline(__always)
+    static func granules(_ byteCount: UInt) -> UInt32 {
+        max(minimumRunGranules, UInt32(truncatingIfNeeded: (byteCount &+ 63) >> Layout.granuleShift))
+    }
+
+    /// Pages of the next span of a class that has `spanBytes` in spans already.
+    ///
+    /// A class doubles its spans while the doubled span is at most a 64th of what the class has, up to 64 KiB, so that
+    /// a span that is not full costs little; at least so many pages that the tail is under a tenth.
+    static func spanPages(_ index: UInt, spanBytes: UInt64) -> UInt32 {
+        var byteCount = minimumSpanBytes(index)
+        while byteCount < spanByteLimit, UInt64(byteCount) * 2 <= spanBytes / 64 { byteCount *= 2 }
+        return UInt32(truncatingIfNeeded: byteCount >> Layout.pageShift)
+    }
+
+    static func minimumSpanBytes(_ index: UInt) -> UInt {
+        let block = blockByteCount(index)
+        var byteCount = Layout.pageByteCount
+        while (byteCount % block) * 10 > byteCount { byteCount += Layout.pageByteCount }
+        return byteCount
+    }
+}

@@ -1,0 +1,190 @@
+import CHeap
+
+// Where a call goes that this thread's cache could not serve. All functions return addresses; 0 is "no room".
+extension BoundedHeap {
+    /// Allocates: attaches, refills, or takes a run.
+    @inline(never)
+    @usableFromInline
+    func allocateSlow(_ size: UInt) -> UInt {
+        // Incarnation 0: a child that did not inherit this heap sees only an empty header.
+        guard header.it.incarnation != 0, size <= UInt(header.it.capacity_bytes) else { return 0 }
+        if has(CISTERN_HEAP_CHECKED) { return checkedAllocate(size, alignment: 16) }
+        var block = allocateOnce(size)
+        if block == 0, scavenge() { block = allocateOnce(size) }
+        return block
+    }
+
+    func allocateOnce(_ size: UInt) -> UInt {
+        let cache = attachedCache()
+        let last = max(size, 1) &- 1
+        guard last < SizeClass.mediumByteLimit else { return allocateRunBlock(size, cache: cache) }
+        let index = binIndex(last)
+        guard let cache else {
+            return index < SizeClass.smallCount ? refill(index, nil, size: size) : allocateRunBlock(size, cache: nil)
+        }
+        let bin = bin(index, of: cache)
+        if bin.it.top != bin.it.bottom {
+            bin.it.top &-= 8
+            cache.it.requested_byte_count &+= Int64(size)
+            return Memory.loadWord(UInt(bin.it.top))
+        }
+        cache.it.allocation_slow_count &+= 1
+        if index >= SizeClass.smallCount { return allocateRunBlock(size, cache: cache) }
+        return refill(index, cache, size: size)
+    }
+
+    /// Takes a batch from the class's spans: one block for the caller, the others for the cache.
+    private func refill(_ index: UInt, _ cache: Ref<cistern_cache>?, size: UInt) -> UInt {
+        let sizeClass = sizeClass(index)
+        lock(sizeClass)
+        defer { unlock(sizeClass) }
+        if sizeClass.it.list_head == 0 {
+            if startsInRuns(sizeClass, index: index) { return allocateRunBlock(size, cache: cache) }
+            guard addSpan(to: sizeClass, index: index) else {
+                // No free page: a run of granules may still be there.
+                return SizeClass.blockByteCount(index) > 64 ? allocateRunBlock(size, cache: cache) : 0
+            }
+        }
+        noteRequested(Int64(size), cache: cache)
+        guard let cache else {
+            var block: UInt = 0
+            _ = unsafe withUnsafeMutablePointer(to: &block) { slot in
+                takeBlocks(from: sizeClass, want: 1, into: UInt(bitPattern: slot))
+            }
+            return block
+        }
+        let bin = bin(index, of: cache)
+        _ = raiseLimit(index, of: bin)
+        // Half a stack: the other half is room for what comes back.
+        let half = UInt(bin.it.end &- bin.it.bottom) / 16
+        let bottom = UInt(bin.it.bottom)
+        guard half > 0 else {
+            var block: UInt = 0
+            _ = unsafe withUnsafeMutablePointer(to: &block) { slot in
+                takeBlocks(from: sizeClass, want: 1, into: UInt(bitPattern: slot))
+            }
+            return block
+        }
+        let count = takeBlocks(from: sizeClass, want: half, into: bottom)
+        // The stack gives its newest first: turned round, it gives the lowest address first.
+        reverse(from: bottom, count: count)
+        bin.it.top = uintptr_t(bottom &+ (count &- 1) << 3)
+        return Memory.loadWord(UInt(bin.it.top))
+    }
+
+    private func reverse(from bottom: UInt, count: UInt) {
+        var low = bottom
+        var high = bottom &+ count << 3
+        while low &+ 8 < high {
+            high &-= 8
+            let word = Memory.loadWord(low)
+            Memory.storeWord(low, Memory.loadWord(high))
+            Memory.storeWord(high, word)
+            low &+= 8
+        }
+    }
+
+    /// The first 2 KiB of a class above 64 bytes live in runs of their own: a span for each class that is used a few times
+    /// would be most of a small heap.
+    private func startsInRuns(_ sizeClass: Ref<cistern_class>, index: UInt) -> Bool {
+        let block = SizeClass.blockByteCount(index)
+        guard block > 64, sizeClass.it.span_count == 0, UInt(sizeClass.it.run_block_total) * block < 2048 else { return false }
+        sizeClass.it.run_block_total &+= 1
+        return true
+    }
+
+    private func allocateRunBlock(_ size: UInt, cache: Ref<cistern_cache>?) -> UInt {
+        lockRuns()
+        let granule = allocateRun(SizeClass.granules(size))
+        if granule != 0 { header.it.run_block_count &+= 1 }
+        unlockRuns()
+        guard granule != 0 else { return 0 }
+        noteRequested(Int64(size), cache: cache)
+        return address(ofGranule: granule)
+    }
+
+    /// Counts requested bytes: in the cache, or, for a call without one, in the heap.
+    func noteRequested(_ byteCount: Int64, cache: Ref<cistern_cache>?) {
+        if let cache {
+            cache.it.requested_byte_count &+= byteCount
+        } else {
+            lockRuns()
+            header.it.direct_requested_bytes &+= byteCount
+            unlockRuns()
+        }
+    }
+
+    /// Frees a block of a known size: makes room in the cache, or gives it back at once.
+    @inline(never)
+    @usableFromInline
+    func deallocateSlow(_ block: UInt, size: UInt) {
+        guard header.it.incarnation != 0 else { return }
+        if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: size) }
+        let cache = attachedCache()
+        noteRequested(-Int64(size), cache: cache)
+        let last = max(size, 1) &- 1
+        guard let cache, last < SizeClass.mediumByteLimit else { return returnBlock(block) }
+        cache.it.deallocation_slow_count &+= 1
+        keep(block, index: binIndex(last), in: cache)
+    }
+
+    /// Puts a block into a cache's bin; makes room there first.
+    private func keep(_ block: UInt, index: UInt, in cache: Ref<cistern_cache>) {
+        let bin = bin(index, of: cache)
+        if bin.it.top == bin.it.end, !raiseLimit(index, of: bin) {
+            let count = blockCount(bin)
+            guard count > 1 else { return returnBlock(block) }
+            flush(index, of: bin, count: count / 2)
+        }
+        Memory.storeWord(UInt(bin.it.top), block)
+        bin.it.top &+= 8
+    }
+
+    /// Frees a block whose size only the page map knows.
+    ///
+    /// - Parameter block: a live block of this heap.
+    /// - Complexity: as with a size, and one look-up.
+    @inlinable @inline(__always)
+    public func deallocate(_ block: UnsafeMutableRawPointer) {
+        deallocateUnsized(UInt(bitPattern: block))
+    }
+
+    @inline(never)
+    @usableFromInline
+    func deallocateUnsized(_ block: UInt) {
+        guard header.it.incarnation != 0 else { return }
+        if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: nil) }
+        let cache = attachedCache()
+        let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
+        if entry >= Layout.firstSpanEntry, let cache {
+            let index = UInt(span(entry).it.size_class)
+            cache.it.requested_byte_count &-= Int64(SizeClass.blockByteCount(index))
+            return keep(block, index: index, in: cache)
+        }
+        let byteCount = usableByteCount(block)
+        noteRequested(-Int64(byteCount), cache: cache)
+        guard let cache, byteCount > SizeClass.smallByteLimit, byteCount <= SizeClass.mediumByteLimit else {
+            return returnBlock(block)
+        }
+        keep(block, index: binIndex(byteCount &- 1), in: cache)
+    }
+
+    /// Bytes a live block holds.
+    func usableByteCount(_ block: UInt) -> UInt {
+        let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
+        if entry >= Layout.firstSpanEntry { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        lockRuns()
+        let granules = allocatedLength(granule(at: block))
+        unlockRuns()
+        return UInt(granules) << Layout.granuleShift
+    }
+}
+
+extension BoundedHeap {
+    /// A block for checked mode to frame: no cache; the size is a multiple of 16, so the block is 16-aligned.
+    func checkedRawBlock(_ size: UInt) -> UInt {
+        let block = allocateOnce(size)
+        if block != 0 { noteRequested(-Int64(size), cache: nil) }
+        return block
+    }
+}

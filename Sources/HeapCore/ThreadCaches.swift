@@ -1,0 +1,188 @@
+import CHeap
+
+// What a thread holds ready: for each block size a short stack of addresses, filled from and emptied into the spans in
+// batches. A block in a cache counts as used in its span (or run); only its owner touches the stack, without locks, and
+// the block's own memory is never touched. How many blocks a stack may hold starts at none and grows with use, paid out of one budget per heap (a 64th of the capacity), so that what all
+// threads together park is bounded. Caches stand in pages of the heap and can be enumerated, which thread exit, fork
+// and trim need. A stack changes by one store to its top: a thread that vanishes in a fork loses one block at most.
+extension BoundedHeap {
+    @inlinable @inline(__always)
+    func bin(_ index: UInt, of cache: Ref<cistern_cache>) -> Ref<cistern_bin> {
+        Ref(at: cache.address &+ UInt(CISTERN_CACHE_BINS_OFFSET) &+ index << 5)
+    }
+
+    /// This thread's slot for this heap.
+    @inlinable @inline(__always)
+    var slot: Ref<cistern_slot> { unsafe Ref(cistern_thread_slot(header.it.slot_byte_offset)) }
+
+    // MARK: Attaching
+
+    /// This thread's cache, made on first use. nil: in checked mode, while the thread is ending, or without room.
+    func attachedCache() -> Ref<cistern_cache>? {
+        let slot = slot
+        if slot.it.incarnation == header.it.incarnation { return Ref(at: slot.it.cache) }
+        guard !has(CISTERN_HEAP_CHECKED), let cache = findOrMakeCache() else { return nil }
+        slot.it.cache = cache.address
+        slot.it.incarnation = header.it.incarnation
+        return cache
+    }
+
+    private func findOrMakeCache() -> Ref<cistern_cache>? {
+        // A heap for one thread has one cache, whichever thread it is at the moment.
+        let owner = has(CISTERN_HEAP_SINGLE_THREAD) ? 1 : cistern_thread_number()
+        guard has(CISTERN_HEAP_SINGLE_THREAD) || cistern_thread_watch_exit() else { return nil }
+        lockRuns()
+        defer { unlockRuns() }
+        var free: Ref<cistern_cache>?
+        var page = header.it.cache_list_page
+        while page != 0 {
+            let cache = cache(atPage: page)
+            if cache.it.owner == owner { return cache }
+            if cache.it.owner == 0 { free = cache }
+            page = cache.it.next_page
+        }
+        guard let cache = free ?? makeCache() else { return nil }
+        cache.it.owner = owner
+        return cache
+    }
+
+    private func makeCache() -> Ref<cistern_cache>? {
+        let granules = cachePages << 6
+        let granule = allocateAlignedRun(granules, alignment: Layout.granulesPerPage)
+        guard granule != 0 else { return nil }
+        header.it.metadata_granules &+= UInt64(granules)
+        for page in 0..<cachePages { setPageMapEntry(ofPage: granule >> 6 &+ page, Layout.metadataEntry) }
+        let cache = cache(atPage: granule >> 6)
+        Memory.zero(cache.address, byteCount: Layout.pageByteCount)
+        var slots = cache.address &+ Layout.pageByteCount
+        for index in 0..<SizeClass.binCount {
+            let bin = bin(index, of: cache)
+            bin.it.bottom = uintptr_t(slots)
+            bin.it.top = uintptr_t(slots)
+            bin.it.end = uintptr_t(slots)
+            slots &+= depthLimit(index) << 3
+            bin.it.most = uintptr_t(slots)
+        }
+        cache.it.next_page = header.it.cache_list_page
+        header.it.cache_list_page = granule >> 6
+        return cache
+    }
+
+    /// Pages of a thread cache: one for its bins, and its stacks.
+    private var cachePages: UInt32 {
+        var slots: UInt = 0
+        for index in 0..<SizeClass.binCount { slots &+= depthLimit(index) }
+        return 1 &+ UInt32(truncatingIfNeeded: (slots << 3 &+ Layout.pageByteCount &- 1) >> Layout.pageShift)
+    }
+
+    /// How many blocks of a bin one thread may hold in this heap.
+    private func depthLimit(_ index: UInt) -> UInt { max(SizeClass.depthLimit(index) >> UInt(header.it.depth_shift), 2) }
+
+    func cache(atPage page: UInt32) -> Ref<cistern_cache> { Ref(at: base &+ UInt(page) << Layout.pageShift) }
+
+    // MARK: Limits
+
+    /// Lets a bin hold twice as much, if the heap's budget allows. Returns whether it may.
+    func raiseLimit(_ index: UInt, of bin: Ref<cistern_bin>) -> Bool {
+        let old = UInt(bin.it.end &- bin.it.bottom)
+        let new = min(UInt(bin.it.most &- bin.it.bottom), max(16, old &* 2))
+        guard new > old else { return false }
+        let byteCount = UInt64(new &- old) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
+        guard unsafe cistern_cache_budget_draw(header.pointer, byteCount) else { return false }
+        bin.it.end = bin.it.bottom &+ uintptr_t(new)
+        return true
+    }
+
+    // MARK: Flushing
+
+    /// Gives all blocks of a cache back, and what it had claimed of the budget. Only for its owner, or for whoever knows
+    /// that the owner is gone.
+    func flush(_ cache: Ref<cistern_cache>) {
+        for index in 0..<SizeClass.binCount {
+            let bin = bin(index, of: cache)
+            if bin.it.top != bin.it.bottom { flush(index, of: bin, count: blockCount(bin)) }
+            let byteCount = UInt64(bin.it.end &- bin.it.bottom) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
+            if byteCount > 0 { unsafe cistern_cache_budget_return(header.pointer, byteCount) }
+            bin.it.end = bin.it.bottom
+        }
+    }
+
+    func blockCount(_ bin: Ref<cistern_bin>) -> UInt { UInt(bin.it.top &- bin.it.bottom) >> 3 }
+
+    /// Gives the `count` blocks back that a bin has held longest. The stack is cut under the lock that fork takes, so that
+    /// a fork finds every block either in the stack or in its span.
+    func flush(_ index: UInt, of bin: Ref<cistern_bin>, count: UInt) {
+        let bottom = UInt(bin.it.bottom)
+        let cut = bottom &+ count << 3
+        var strangers: UInt = 0
+        if index >= SizeClass.smallCount {
+            lockRuns()
+            for slot in stride(from: bottom, to: cut, by: 8) { returnRunBlock(Memory.loadWord(slot)) }
+            closeGap(in: bin, cut: cut)
+            unlockRuns()
+            return
+        }
+        let sizeClass = sizeClass(index)
+        lock(sizeClass)
+        var slot = bottom
+        while slot < cut {
+            let block = Memory.loadWord(slot)
+            let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
+            if _fastPath(entry >= Layout.firstSpanEntry && UInt(span(entry).it.size_class) == index) {
+                returnBlock(block, toSpan: entry, of: sizeClass)
+            } else {
+                Memory.storeWord(block, strangers)
+                strangers = block
+            }
+            slot &+= 8
+        }
+        closeGap(in: bin, cut: cut)
+        unlock(sizeClass)
+        // Blocks that were freed under a smaller size than their own: aligned ones, and runs that hold a small block.
+        while strangers != 0 {
+            let next = Memory.loadWord(strangers)
+            returnBlock(strangers)
+            strangers = next
+        }
+    }
+
+    private func closeGap(in bin: Ref<cistern_bin>, cut: UInt) {
+        let kept = UInt(bin.it.top) &- cut
+        Memory.copy(from: cut, to: UInt(bin.it.bottom), byteCount: kept)
+        bin.it.top = bin.it.bottom &+ uintptr_t(kept)
+    }
+
+    /// Gives one block back to where it belongs, by the page map.
+    func returnBlock(_ block: UInt) {
+        let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
+        if entry >= Layout.firstSpanEntry {
+            let sizeClass = sizeClass(UInt(span(entry).it.size_class))
+            lock(sizeClass)
+            returnBlock(block, toSpan: entry, of: sizeClass)
+            unlock(sizeClass)
+        } else {
+            lockRuns()
+            returnRunBlock(block)
+            unlockRuns()
+        }
+    }
+
+    private func returnRunBlock(_ block: UInt) {
+        let granule = granule(at: block)
+        header.it.run_block_count &-= 1
+        freeRun(granule, granules: allocatedLength(granule))
+    }
+
+    /// Flushes this thread's cache and the empty spans. True when that may have made room.
+    func scavenge() -> Bool {
+        var hasBlocks = false
+        if let cache = attachedCache() {
+            for index in 0..<SizeClass.binCount where blockCount(bin(index, of: cache)) > 0 {
+                let bin = bin(index, of: cache)
+                flush(index, of: bin, count: blockCount(bin))
+                hasBlocks = true
+            }
+        }
+        return retireEmptySpans() || hasBlocks
+    }
+}

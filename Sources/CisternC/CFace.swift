@@ -1,0 +1,77 @@
+import CCistern
+import CHeap
+import HeapCore
+
+// The functions of cistern.h. A handle is the address of the heap's header; it is wrapped and unwrapped here.
+//
+// Safety: every handle and block comes from the caller, who keeps the contract of cistern.h; this file does no pointer
+// arithmetic of its own.
+
+extension BoundedHeap {
+    @inline(__always)
+    init(_ handle: OpaquePointer) {
+        unsafe self.init(headerPointer: UnsafeMutablePointer<CHeap.cistern_heap>(handle))
+    }
+
+    var handle: OpaquePointer { unsafe OpaquePointer(headerPointer) }
+}
+
+@c(cistern_allocate)
+public func cisternAllocate(_ heap: OpaquePointer, _ byteCount: Int) -> UnsafeMutableRawPointer? {
+    unsafe BoundedHeap(heap).allocate(byteCount: byteCount)
+}
+
+@c(cistern_deallocate_sized)
+public func cisternDeallocateSized(_ heap: OpaquePointer, _ block: UnsafeMutableRawPointer?, _ byteCount: Int) {
+    guard let block = unsafe block else { return }
+    unsafe BoundedHeap(heap).deallocate(block, byteCount: byteCount)
+}
+
+@c(cistern_deallocate)
+public func cisternDeallocate(_ heap: OpaquePointer, _ block: UnsafeMutableRawPointer?) {
+    guard let block = unsafe block else { return }
+    unsafe BoundedHeap(heap).deallocate(block)
+}
+
+@c(cistern_allocate_zeroed)
+public func cisternAllocateZeroed(_ heap: OpaquePointer, _ byteCount: Int) -> UnsafeMutableRawPointer? {
+    unsafe BoundedHeap(heap).allocateZeroed(byteCount: byteCount)
+}
+
+@c(cistern_allocate_aligned)
+public func cisternAllocateAligned(_ heap: OpaquePointer, _ byteCount: Int, _ alignment: Int) -> UnsafeMutableRawPointer? {
+    unsafe BoundedHeap(heap).allocate(byteCount: byteCount, alignment: alignment)
+}
+
+@c(cistern_resize)
+public func cisternResize(_ heap: OpaquePointer, _ block: UnsafeMutableRawPointer?, _ byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard let block = unsafe block else { return unsafe BoundedHeap(heap).allocate(byteCount: byteCount) }
+    return unsafe BoundedHeap(heap).resize(block, to: byteCount)
+}
+
+@c(cistern_usable_size)
+public func cisternUsableSize(_ heap: OpaquePointer, _ block: UnsafeRawPointer) -> Int {
+    unsafe BoundedHeap(heap).usableSize(of: block)
+}
+
+@c(cistern_contains)
+public func cisternContains(_ heap: OpaquePointer, _ address: UnsafeRawPointer?) -> Bool {
+    guard let address = unsafe address else { return false }
+    return unsafe BoundedHeap(heap).contains(address)
+}
+
+@c(cistern_trim)
+public func cisternTrim(_ heap: OpaquePointer) -> Int {
+    unsafe Int(truncatingIfNeeded: BoundedHeap(heap).trim())
+}
+
+@c(cistern_verify)
+public func cisternVerify(_ heap: OpaquePointer) -> Bool {
+    unsafe BoundedHeap(heap).verify() == nil
+}
+
+@c(cistern_heap_destroy)
+public func cisternHeapDestroy(_ heap: OpaquePointer?) {
+    guard let heap = unsafe heap else { return }
+    unsafe BoundedHeap(heap).destroy()
+}

@@ -8,13 +8,7 @@ bool cistern_report_misuse(const cistern_heap *heap, uint32_t misuse, uintptr_t 
   return true;
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CISTERN_HAS_ADDRESS_SANITIZER 1
-#endif
-#endif
-
-#ifdef CISTERN_HAS_ADDRESS_SANITIZER
+#if defined(__has_feature) && __has_feature(address_sanitizer)
 void __asan_poison_memory_region(void const volatile *address, size_t byte_count);
 void __asan_unpoison_memory_region(void const volatile *address, size_t byte_count);
 void cistern_sanitizer_poison(uintptr_t address, size_t byte_count) { __asan_poison_memory_region((void *)address, byte_count); }

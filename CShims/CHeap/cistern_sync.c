@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "cistern_sync.h"
 
 #include <errno.h>

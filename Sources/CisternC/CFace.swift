@@ -49,6 +49,14 @@ public func cisternResize(_ heap: OpaquePointer, _ block: UnsafeMutableRawPointe
     return unsafe BoundedHeap(heap).resize(block, to: byteCount)
 }
 
+@c(cistern_resize_sized)
+public func cisternResizeSized(
+    _ heap: OpaquePointer, _ block: UnsafeMutableRawPointer?, _ oldByteCount: Int, _ byteCount: Int
+) -> UnsafeMutableRawPointer? {
+    guard let block = unsafe block else { return unsafe BoundedHeap(heap).allocate(byteCount: byteCount) }
+    return unsafe BoundedHeap(heap).resize(block, from: oldByteCount, to: byteCount)
+}
+
 @c(cistern_usable_size)
 public func cisternUsableSize(_ heap: OpaquePointer, _ block: UnsafeRawPointer) -> Int {
     unsafe BoundedHeap(heap).usableSize(of: block)

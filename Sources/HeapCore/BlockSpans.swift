@@ -185,18 +185,33 @@ extension BoundedHeap {
         return count
     }
 
-    /// Gives a block back to its span. A span that empties goes back to the run heap, unless it is the class's last.
-    @inline(__always)
-    func returnBlock(_ block: UInt, toSpan entry: UInt32, of sizeClass: Ref<cistern_class>) {
+    /// Gives back the blocks whose addresses stand from `slots` on, as long as they belong to one span, the first one's.
+    /// A span that empties goes back to the run heap, unless it is the class's last. Returns where the next span's begin.
+    func returnBlocks(from slots: UInt, to end: UInt, toSpan entry: UInt32, of sizeClass: Ref<cistern_class>) -> UInt {
         let span = span(entry)
-        let number = blockNumber(of: block, in: span)
-        let address = bitsAddress(span) &+ (number >> 6) << 3
-        Memory.store64(address, Memory.load64(address) | (1 << UInt64(number & 63)))
-        span.it.hint = min(span.it.hint, UInt16(truncatingIfNeeded: number >> 6))
-        span.it.used &-= 1
-        sizeClass.it.used_block_count &-= 1
+        let start = spanAddress(span)
+        let byteCount = UInt(span.it.page_count) << Layout.pageShift
+        let reciprocal = UInt(span.it.reciprocal)
+        let bits = bitsAddress(span)
+        var lowest = UInt(span.it.hint)
+        var slot = slots
+        var offset = Memory.loadWord(slot) &- start
+        repeat {
+            let number = (offset &* reciprocal) >> 32
+            let address = bits &+ (number >> 6) << 3
+            Memory.store64(address, Memory.load64(address) | (1 << UInt64(number & 63)))
+            lowest = min(lowest, number >> 6)
+            slot &+= 8
+            if slot == end { break }
+            offset = Memory.loadWord(slot) &- start
+        } while offset < byteCount
+        span.it.hint = UInt16(truncatingIfNeeded: lowest)
+        let count = (slot &- slots) >> 3
+        span.it.used &-= UInt16(truncatingIfNeeded: count)
+        sizeClass.it.used_block_count &-= UInt64(count)
         if span.it.is_listed == 0 { list(entry, in: sizeClass) }
         if span.it.used == 0 { retire(entry, of: sizeClass, keepingLast: true) }
+        return slot
     }
 
     private func retire(_ entry: UInt32, of sizeClass: Ref<cistern_class>, keepingLast: Bool) {

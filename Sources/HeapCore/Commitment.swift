@@ -8,7 +8,7 @@ extension BoundedHeap {
     private static var smallStepBytes: UInt64 { 2 << 20 }
     private static var largeStepBytes: UInt64 { 8 << 20 }
     /// A huge page that is not filled costs up to 2 MiB of resident memory: only above this much heap is that little.
-    private static var hugePagesFromBytes: UInt64 { 16 << 20 }
+    private static var hugePagesFromBytes: UInt64 { 4 << 20 }
 
     /// Makes everything below a granule usable. False when the system refuses; nothing has changed then.
     func commit(throughGranule granule: UInt32) -> Bool {

@@ -13,10 +13,9 @@ extension BoundedHeap {
     public func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
         let size = UInt(bitPattern: byteCount)
         let slot = slot
-        let last = size &- 1
-        if _fastPath(slot.it.incarnation == header.it.incarnation), _fastPath(last < SizeClass.mediumByteLimit) {
+        if _fastPath(slot.it.incarnation == header.it.incarnation), let index = binIndex(size) {
             let cache = Ref<cistern_cache>(at: slot.it.cache)
-            let bin = bin(binIndex(last), of: cache)
+            let bin = bin(index, of: cache)
             let top = UInt(bin.it.top)
             if _fastPath(top != UInt(bin.it.bottom)) {
                 bin.it.top = uintptr_t(top &- 8)
@@ -38,10 +37,9 @@ extension BoundedHeap {
         let address = UInt(bitPattern: block)
         let size = UInt(bitPattern: byteCount)
         let slot = slot
-        let last = size &- 1
-        if _fastPath(slot.it.incarnation == header.it.incarnation), _fastPath(last < SizeClass.mediumByteLimit) {
+        if _fastPath(slot.it.incarnation == header.it.incarnation), let index = binIndex(size) {
             let cache = Ref<cistern_cache>(at: slot.it.cache)
-            let bin = bin(binIndex(last), of: cache)
+            let bin = bin(index, of: cache)
             let top = UInt(bin.it.top)
             if _fastPath(top != UInt(bin.it.end)) {
                 Memory.storeWord(top, address)
@@ -53,11 +51,11 @@ extension BoundedHeap {
         deallocateSlow(address, size: size)
     }
 
-    /// The cache bin of a size, given the size less one, which is below 4096.
+    /// The cache bin of a size; nil for those that no cache keeps: 0, and above 4096.
     @inlinable @inline(__always)
-    func binIndex(_ last: UInt) -> UInt {
-        _fastPath(last < SizeClass.smallByteLimit)
-            ? (last >> 3) | UInt(header.it.class_mask)
-            : 56 &+ last >> Layout.granuleShift
+    func binIndex(_ size: UInt) -> UInt? {
+        let last = size &- 1
+        if _fastPath(last < SizeClass.smallByteLimit) { return (last | UInt(header.it.size_mask)) >> 3 }
+        return last < SizeClass.mediumByteLimit ? 56 &+ last >> Layout.granuleShift : nil
     }
 }

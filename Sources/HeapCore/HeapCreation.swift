@@ -61,8 +61,8 @@ extension BoundedHeap {
         header.it.touched_offset = geometry.touchedOffset
         header.it.first_granule = geometry.firstGranule
         header.it.capacity_granules = UInt32(truncatingIfNeeded: reservation.capacityBytes >> UInt64(Layout.granuleShift))
-        header.it.class_mask = options.alignsTo16 ? 1 : 0
-        header.it.slot_byte_offset = UInt32(truncatingIfNeeded: incarnation & 3) &* UInt32(MemoryLayout<cistern_slot>.stride)
+        header.it.size_mask = options.alignsTo16 ? 8 : 0
+        header.it.slot_byte_offset = (incarnation & 3) &* UInt64(MemoryLayout<cistern_slot>.stride)
         header.it.flags = Self.flags(options)
         header.it.soft_limit_bytes = options.softLimitBytes
         header.it.depth_shift = reservation.capacityBytes < 4 << 20 ? 2 : reservation.capacityBytes < 16 << 20 ? 1 : 0
@@ -81,8 +81,10 @@ extension BoundedHeap {
         }
         if !options.isInheritedByFork {
             // Where the system cannot do it, the child inherits, which costs memory and harms nothing.
-            _ = reservation.advise(.notInherited, offsetBytes: UInt64(Layout.pageByteCount), byteCount: reservation.capacityBytes - UInt64(Layout.pageByteCount))
-            _ = reservation.advise(.wipeOnFork, offsetBytes: 0, byteCount: UInt64(Layout.pageByteCount))
+            let headerBytes = UInt64(Layout.pageByteCount)
+            _ = reservation.advise(
+                .notInherited, offsetBytes: headerBytes, byteCount: reservation.capacityBytes - headerBytes)
+            _ = reservation.advise(.wipeOnFork, offsetBytes: 0, byteCount: headerBytes)
         }
         header.it.incarnation = incarnation
     }

@@ -23,8 +23,7 @@ extension BoundedHeap {
         if entry >= Layout.firstSpanEntry {
             let index = UInt(span(entry).it.size_class)
             old = SizeClass.blockByteCount(index)
-            let last = max(size, 1) &- 1
-            if last < SizeClass.smallByteLimit, binIndex(last) == index {
+            if binIndex(max(size, 1)) == index {
                 noteResized(from: oldByteCount.map { UInt(bitPattern: $0) } ?? old, to: size)
                 return unsafe block
             }
@@ -67,7 +66,7 @@ extension BoundedHeap {
 
     /// Allocates zeroed memory. Pages that the system hands out for the first time are not written.
     ///
-    /// - Returns: as `allocate`, all bytes zero up to the usable size.
+    /// - Returns: as `allocate`, the bytes that were asked for all zero.
     /// - Complexity: the bytes that have to be cleared.
     public func allocateZeroed(byteCount: Int) -> UnsafeMutableRawPointer? {
         let size = UInt(bitPattern: byteCount)
@@ -75,7 +74,7 @@ extension BoundedHeap {
             return unsafe UnsafeMutableRawPointer(bitPattern: allocateZeroedRun(size))
         }
         guard let block = unsafe allocate(byteCount: byteCount) else { return nil }
-        Memory.zero(UInt(bitPattern: block), byteCount: UInt(bitPattern: unsafe usableSize(of: block)))
+        Memory.zero(UInt(bitPattern: block), byteCount: size)
         return unsafe block
     }
 

@@ -25,8 +25,8 @@ enum SizeClass {
 
     /// How many blocks of a bin one thread may hold: by bytes, so that a cache stays small.
     static func depthLimit(_ bin: UInt) -> UInt {
-        let byCount = 4096 / binBlockByteCount(bin)
-        return bin < smallCount ? min(max(byCount, 16), 64) : min(max(byCount * 2, 4), 8)
+        let byCount = 8192 / binBlockByteCount(bin)
+        return bin < smallCount ? min(max(byCount, 16), 128) : min(max(byCount * 2, 4), 8)
     }
 
     /// Granules of a run that holds a size; the size is at most the capacity, so nothing wraps.

@@ -16,9 +16,7 @@ extension BoundedHeap {
 
     func allocateOnce(_ size: UInt) -> UInt {
         let cache = attachedCache()
-        let last = max(size, 1) &- 1
-        guard last < SizeClass.mediumByteLimit else { return allocateRunBlock(size, cache: cache) }
-        let index = binIndex(last)
+        guard let index = binIndex(max(size, 1)) else { return allocateRunBlock(size, cache: cache) }
         guard let cache else {
             return index < SizeClass.smallCount ? refill(index, nil, size: size) : allocateRunBlock(size, cache: nil)
         }
@@ -46,30 +44,27 @@ extension BoundedHeap {
             }
         }
         noteRequested(Int64(size), cache: cache)
-        guard let cache else {
-            var block: UInt = 0
-            _ = unsafe withUnsafeMutablePointer(to: &block) { slot in
-                takeBlocks(from: sizeClass, want: 1, into: UInt(bitPattern: slot))
-            }
-            return block
-        }
+        guard let cache else { return takeBlock(from: sizeClass) }
         let bin = bin(index, of: cache)
         _ = raiseLimit(index, of: bin)
         // Half a stack: the other half is room for what comes back.
         let half = UInt(bin.it.end &- bin.it.bottom) / 16
         let bottom = UInt(bin.it.bottom)
-        guard half > 0 else {
-            var block: UInt = 0
-            _ = unsafe withUnsafeMutablePointer(to: &block) { slot in
-                takeBlocks(from: sizeClass, want: 1, into: UInt(bitPattern: slot))
-            }
-            return block
-        }
+        guard half > 0 else { return takeBlock(from: sizeClass) }
         let count = takeBlocks(from: sizeClass, want: half, into: bottom)
         // The stack gives its newest first: turned round, it gives the lowest address first.
         reverse(from: bottom, count: count)
         bin.it.top = uintptr_t(bottom &+ (count &- 1) << 3)
         return Memory.loadWord(UInt(bin.it.top))
+    }
+
+    private func takeBlock(from sizeClass: Ref<cistern_class>) -> UInt {
+        var block: UInt = 0
+        // Safety: the slot is a local word, alive during the call.
+        _ = unsafe withUnsafeMutablePointer(to: &block) { slot in
+            takeBlocks(from: sizeClass, want: 1, into: UInt(bitPattern: slot))
+        }
+        return block
     }
 
     private func reverse(from bottom: UInt, count: UInt) {
@@ -122,10 +117,10 @@ extension BoundedHeap {
         if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: size) }
         let cache = attachedCache()
         noteRequested(-Int64(size), cache: cache)
-        let last = max(size, 1) &- 1
-        guard let cache, last < SizeClass.mediumByteLimit else { return returnBlock(block) }
+        guard let index = binIndex(max(size, 1)) else { return returnRunBlock(block, granules: SizeClass.granules(size)) }
+        guard let cache else { return returnBlock(block) }
         cache.it.deallocation_slow_count &+= 1
-        keep(block, index: binIndex(last), in: cache)
+        keep(block, index: index, in: cache)
     }
 
     /// Puts a block into a cache's bin; makes room there first.
@@ -163,10 +158,8 @@ extension BoundedHeap {
         }
         let byteCount = usableByteCount(block)
         noteRequested(-Int64(byteCount), cache: cache)
-        guard let cache, byteCount > SizeClass.smallByteLimit, byteCount <= SizeClass.mediumByteLimit else {
-            return returnBlock(block)
-        }
-        keep(block, index: binIndex(byteCount &- 1), in: cache)
+        guard let cache, byteCount > SizeClass.smallByteLimit, let index = binIndex(byteCount) else { return returnBlock(block) }
+        keep(block, index: index, in: cache)
     }
 
     /// Bytes a live block holds.

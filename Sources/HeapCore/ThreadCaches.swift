@@ -129,12 +129,12 @@ extension BoundedHeap {
             let block = Memory.loadWord(slot)
             let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
             if _fastPath(entry >= Layout.firstSpanEntry && UInt(span(entry).it.size_class) == index) {
-                returnBlock(block, toSpan: entry, of: sizeClass)
+                slot = returnBlocks(from: slot, to: cut, toSpan: entry, of: sizeClass)
             } else {
                 Memory.storeWord(block, strangers)
                 strangers = block
+                slot &+= 8
             }
-            slot &+= 8
         }
         closeGap(in: bin, cut: cut)
         unlock(sizeClass)
@@ -158,7 +158,12 @@ extension BoundedHeap {
         if entry >= Layout.firstSpanEntry {
             let sizeClass = sizeClass(UInt(span(entry).it.size_class))
             lock(sizeClass)
-            returnBlock(block, toSpan: entry, of: sizeClass)
+            var block = block
+            // Safety: the slot is a local word, alive during the call.
+            unsafe withUnsafeMutablePointer(to: &block) { slot in
+                let slot = UInt(bitPattern: slot)
+                _ = returnBlocks(from: slot, to: slot &+ 8, toSpan: entry, of: sizeClass)
+            }
             unlock(sizeClass)
         } else {
             lockRuns()
@@ -167,6 +172,15 @@ extension BoundedHeap {
         }
     }
 
+    /// Gives back a block that is a run of a known length. Takes the run lock.
+    func returnRunBlock(_ block: UInt, granules: UInt32) {
+        lockRuns()
+        header.it.run_block_count &-= 1
+        freeRun(granule(at: block), granules: granules)
+        unlockRuns()
+    }
+
+    /// Gives back a block that is a run. Under the run lock.
     private func returnRunBlock(_ block: UInt) {
         let granule = granule(at: block)
         header.it.run_block_count &-= 1

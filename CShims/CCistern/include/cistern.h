@@ -50,7 +50,7 @@ void cistern_heap_destroy(cistern_heap *_Nullable heap);
 
 // A block of at least byte_count bytes (0 is allowed), or NULL when the capacity does not hold it.
 void *_Nullable cistern_allocate(cistern_heap *_Nonnull heap, size_t byte_count);
-// The same, all bytes zero.
+// The same, the byte_count bytes all zero.
 void *_Nullable cistern_allocate_zeroed(cistern_heap *_Nonnull heap, size_t byte_count);
 // alignment: a power of two up to the capacity; anything else gives NULL.
 void *_Nullable cistern_allocate_aligned(cistern_heap *_Nonnull heap, size_t byte_count, size_t alignment);
@@ -60,6 +60,9 @@ void cistern_deallocate(cistern_heap *_Nonnull heap, void *_Nullable block);
 void cistern_deallocate_sized(cistern_heap *_Nonnull heap, void *_Nullable block, size_t byte_count);
 // Resizes; the contents are kept up to the smaller size. NULL when there is no room: the block is then untouched.
 void *_Nullable cistern_resize(cistern_heap *_Nonnull heap, void *_Nullable block, size_t byte_count);
+// The same, with the size that the block was asked for: keeps the count of requested bytes exact, and frees faster.
+void *_Nullable cistern_resize_sized(cistern_heap *_Nonnull heap, void *_Nullable block, size_t old_byte_count,
+                                     size_t byte_count);
 // Bytes that the block can hold.
 size_t cistern_usable_size(cistern_heap *_Nonnull heap, const void *_Nonnull block);
 // Is the address inside this heap's reservation? O(1).

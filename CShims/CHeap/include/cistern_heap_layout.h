@@ -12,6 +12,7 @@
 #ifndef CISTERN_HEAP_LAYOUT_H
 #define CISTERN_HEAP_LAYOUT_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,8 +81,8 @@ typedef struct cistern_cache {
 typedef struct cistern_heap {
   // What the fast path reads. One line, constant after creation.
   uint64_t incarnation;    // unique in the process, never reused; 0 in a child that did not inherit the heap
-  uint32_t slot_byte_offset;  // this heap's slot in the thread-local block
-  uint32_t class_mask;     // 0, or 1 when every block is 16-aligned (odd classes only)
+  uint64_t slot_byte_offset;  // this heap's slot in the thread-local block
+  uint64_t size_mask;      // 0, or 8 when every block is 16-aligned: or-ed to a size less one, it leaves such classes only
   uintptr_t base;
   uint64_t capacity_bytes;
   uint32_t page_map_offset;
@@ -145,15 +146,10 @@ enum {
   CISTERN_CACHE_BINS_OFFSET = offsetof(cistern_cache, bins),
 };
 
-#ifdef __cplusplus
-#define CISTERN_LAYOUT_ASSERT static_assert
-#else
-#define CISTERN_LAYOUT_ASSERT _Static_assert
-#endif
-CISTERN_LAYOUT_ASSERT(sizeof(cistern_span) == 64, "a span record");
-CISTERN_LAYOUT_ASSERT(sizeof(cistern_class) == 64, "a size class is one cache line");
-CISTERN_LAYOUT_ASSERT(sizeof(cistern_bin) == 32, "a bin");
-CISTERN_LAYOUT_ASSERT(sizeof(cistern_cache) <= 4096, "a cache fits a page");
-CISTERN_LAYOUT_ASSERT(sizeof(cistern_heap) <= 4096, "the header fits a page");
+static_assert(sizeof(cistern_span) == 64, "a span record");
+static_assert(sizeof(cistern_class) == 64, "a size class is one cache line");
+static_assert(sizeof(cistern_bin) == 32, "a bin");
+static_assert(sizeof(cistern_cache) <= 4096, "a cache fits a page");
+static_assert(sizeof(cistern_heap) <= 4096, "the header fits a page");
 
 #endif

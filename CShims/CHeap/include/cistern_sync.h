@@ -5,14 +5,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if defined(__has_include)
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
+#endif
+
 #include "cistern_heap_layout.h"
 
 void cistern_lock_wait(cistern_lock *_Nonnull lock);
 void cistern_lock_wake(cistern_lock *_Nonnull lock);
 
+// While the process has one thread, plain stores are enough, as glibc's own malloc does it. No thread can start inside a
+// critical section, so a lock is taken and given in the same state or passed on through pthread_create, which orders.
+#ifdef _SYS_SINGLE_THREADED_H
+static inline bool cistern_is_single_threaded(void) { return __libc_single_threaded != 0; }
+#else
+static inline bool cistern_is_single_threaded(void) { return false; }
+#endif
+
 // Not recursive. A lock that is `disabled` belongs to a heap for one thread.
 static inline void cistern_lock_acquire(cistern_lock *_Nonnull lock) {
   if (lock->disabled) return;
+  if (cistern_is_single_threaded()) {
+    lock->word = 1;
+    return;
+  }
   uint32_t free_word = 0;
   if (!__atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
     cistern_lock_wait(lock);
@@ -20,6 +38,10 @@ static inline void cistern_lock_acquire(cistern_lock *_Nonnull lock) {
 
 static inline void cistern_lock_release(cistern_lock *_Nonnull lock) {
   if (lock->disabled) return;
+  if (cistern_is_single_threaded()) {
+    lock->word = 0;
+    return;
+  }
   if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2) cistern_lock_wake(lock);
 }
 

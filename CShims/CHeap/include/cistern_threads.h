@@ -26,7 +26,7 @@ typedef struct cistern_thread_block {
 extern _Thread_local __attribute__((tls_model("initial-exec"))) cistern_thread_block cistern_this_thread;
 
 // The slot at a byte offset that a heap computed from its incarnation. No branch, no initialisation.
-static inline cistern_slot *_Nonnull cistern_thread_slot(uint32_t slot_byte_offset) {
+static inline cistern_slot *_Nonnull cistern_thread_slot(uint64_t slot_byte_offset) {
   return (cistern_slot *)((char *)&cistern_this_thread + slot_byte_offset);
 }
 

@@ -82,7 +82,8 @@ public final class Heap: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - oldByteCount: the size asked for before; keeps `requestedBytes` exact.
-    /// - Returns: the block, moved or not; `nil` when there is no room: then it is as it was. Shrinking never fails.
+    /// - Returns: the block, moved or not; `nil` when there is no room: then it is as it was. Shrinking fails only in a
+    ///   full heap, where the smaller size asks for more alignment than the block has.
     public func resize(
         _ block: UnsafeMutableRawPointer, from oldByteCount: Int? = nil, to byteCount: Int
     ) -> UnsafeMutableRawPointer? {

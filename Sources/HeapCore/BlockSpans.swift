@@ -32,6 +32,56 @@ extension BoundedHeap {
         header.it.free_record = entry
     }
 
+    /// Gives back the pages whose records are all free. True when there was one. Takes the run lock.
+    ///
+    /// Only when room is short: otherwise the next spans want them again, and they are a hundredth of their spans.
+    func releaseEmptyRecordPages() -> Bool {
+        lockRuns()
+        defer { unlockRuns() }
+        countFreeRecords()
+        var entry = header.it.free_record
+        var kept: UInt32 = 0
+        var doomed: UInt32 = 0
+        while entry != 0 {
+            let next = span(entry).it.next
+            let first = firstRecord(ofPageOf: entry)
+            if UInt32(span(first).it.free_in_chunk) < Self.recordsPerChunk {
+                span(entry).it.next = kept
+                kept = entry
+            } else if entry == first {
+                span(entry).it.next = doomed
+                doomed = entry
+            }
+            entry = next
+        }
+        header.it.free_record = kept
+        let hasDoomed = doomed != 0
+        while doomed != 0 {
+            let next = span(doomed).it.next
+            let granule = doomed >> 1
+            setPageMapEntry(ofPage: granule >> 6, 0)
+            header.it.metadata_granules &-= UInt64(Layout.granulesPerPage)
+            freeRun(granule, granules: Layout.granulesPerPage)
+            doomed = next
+        }
+        return hasDoomed
+    }
+
+    private func countFreeRecords() {
+        var entry = header.it.free_record
+        while entry != 0 {
+            span(firstRecord(ofPageOf: entry)).it.free_in_chunk = 0
+            entry = span(entry).it.next
+        }
+        entry = header.it.free_record
+        while entry != 0 {
+            span(firstRecord(ofPageOf: entry)).it.free_in_chunk &+= 1
+            entry = span(entry).it.next
+        }
+    }
+
+    private func firstRecord(ofPageOf entry: UInt32) -> UInt32 { entry & ~127 }
+
     private func takeSpan(classIndex: UInt, pages: UInt32) -> UInt32 {
         let entry = takeRecord()
         guard entry != 0 else { return 0 }

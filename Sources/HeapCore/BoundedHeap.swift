@@ -75,6 +75,11 @@ extension BoundedHeap {
     @inlinable @inline(__always)
     func has(_ flag: Int) -> Bool { header.it.flags & UInt32(truncatingIfNeeded: flag) != 0 }
 
+    /// Checked mode's queue of freed blocks.
+    var quarantine: Ref<cistern_quarantine> { Ref(at: header.address &+ UInt(CISTERN_QUARANTINE_OFFSET)) }
+
+    func lockQuarantine() { unsafe cistern_quarantine_acquire(quarantine.pointer) }
+    func unlockQuarantine() { unsafe cistern_quarantine_release(quarantine.pointer) }
     func lockRuns() { unsafe cistern_run_lock_acquire(header.pointer) }
     func unlockRuns() { unsafe cistern_run_lock_release(header.pointer) }
     func lock(_ sizeClass: Ref<cistern_class>) { unsafe cistern_class_acquire(sizeClass.pointer) }

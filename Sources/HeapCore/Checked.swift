@@ -5,8 +5,8 @@ import CHeap
 //   front (32 bytes or the alignment): ... size | next in quarantine | tag, front | canary   user bytes   tail
 //
 // New bytes are 0xA5, freed ones 0xDD, and stay in a quarantine (a queue, bounded in bytes) where a write to them is
-// found when they leave it. Misuse goes to the heap's report function; without one it traps. Under the checked lock;
-// the heap below takes its own locks inside it.
+// found when they leave it. Misuse goes to the heap's report function; without one it traps. Under the quarantine's
+// lock; the heap below takes its own locks inside it.
 extension BoundedHeap {
     private enum Frame {
         static var headBytes: UInt { 32 }
@@ -26,8 +26,8 @@ extension BoundedHeap {
     private func front(_ block: UInt) -> UInt { UInt(Memory.load32(head(block) &+ 20)) }
 
     private func withChecks<Result>(_ body: () -> Result) -> Result {
-        unsafe cistern_checked_lock_acquire(header.pointer)
-        defer { unsafe cistern_checked_lock_release(header.pointer) }
+        lockQuarantine()
+        defer { unlockQuarantine() }
         return body()
     }
 
@@ -48,7 +48,7 @@ extension BoundedHeap {
     func checkedAllocate(_ size: UInt, alignment: UInt) -> UInt {
         withChecks {
             var block = framedBlock(size, alignment: alignment)
-            while block == 0, header.it.quarantine_head != 0 {
+            while block == 0, quarantine.it.head != 0 {
                 releaseOldest()
                 block = framedBlock(size, alignment: alignment)
             }
@@ -184,22 +184,22 @@ extension BoundedHeap {
 
     private func enterQuarantine(_ block: UInt) {
         Memory.store64(head(block) &+ 8, 0)
-        if header.it.quarantine_tail != 0 {
-            Memory.store64(head(UInt(header.it.quarantine_tail)) &+ 8, UInt64(block))
+        if quarantine.it.tail != 0 {
+            Memory.store64(head(UInt(quarantine.it.tail)) &+ 8, UInt64(block))
         } else {
-            header.it.quarantine_head = UInt64(block)
+            quarantine.it.head = UInt64(block)
         }
-        header.it.quarantine_tail = UInt64(block)
-        header.it.quarantine_bytes += framedBytes(block)
-        while header.it.quarantine_bytes > header.it.quarantine_limit_bytes { releaseOldest() }
+        quarantine.it.tail = UInt64(block)
+        quarantine.it.byte_count += framedBytes(block)
+        while quarantine.it.byte_count > quarantine.it.limit_bytes { releaseOldest() }
     }
 
     private func releaseOldest() {
-        let block = UInt(header.it.quarantine_head)
+        let block = UInt(quarantine.it.head)
         let next = Memory.load64(head(block) &+ 8)
-        header.it.quarantine_head = next
-        if next == 0 { header.it.quarantine_tail = 0 }
-        header.it.quarantine_bytes -= framedBytes(block)
+        quarantine.it.head = next
+        if next == 0 { quarantine.it.tail = 0 }
+        quarantine.it.byte_count -= framedBytes(block)
         if isDisturbed(block) { report(.useAfterFree, block) }
         returnBlock(block &- front(block))
     }
@@ -222,7 +222,7 @@ extension BoundedHeap {
             }
             guardFrame(block, isGuarded: true)
         }
-        var block = UInt(header.it.quarantine_head)
+        var block = UInt(quarantine.it.head)
         while block != 0, found == nil {
             if isDisturbed(block) { found = HeapInconsistency(rule: .quarantine, offsetBytes: UInt64(block &- base)) }
             cistern_sanitizer_poison(uintptr_t(block), Int(bitPattern: requested(block)))

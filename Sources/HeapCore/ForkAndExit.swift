@@ -28,6 +28,7 @@ extension BoundedHeap {
     }
 
     private func lockEverything() {
+        lockQuarantine()
         for index in 0..<SizeClass.smallCount { lock(sizeClass(index)) }
         lockRuns()
     }
@@ -35,11 +36,13 @@ extension BoundedHeap {
     private func unlockEverything() {
         unlockRuns()
         for index in 0..<SizeClass.smallCount { unlock(sizeClass(index)) }
+        unlockQuarantine()
     }
 
     /// In a fork's child: the locks are ours alone, and so is what the vanished threads had in their caches.
     private func adopt(survivor: UInt64) {
         guard !has(CISTERN_HEAP_SINGLE_THREAD) else { return }
+        quarantine.it.lock.word = 0
         header.it.run_lock.word = 0
         for index in 0..<SizeClass.smallCount { sizeClass(index).it.lock.word = 0 }
         var page = header.it.cache_list_page
@@ -51,5 +54,17 @@ extension BoundedHeap {
             }
             page = cache.it.next_page
         }
+        recountClaims()
+    }
+
+    /// A thread that vanished while it claimed more for a bin may have been counted without having it.
+    private func recountClaims() {
+        var claimed: UInt64 = 0
+        var page = header.it.cache_list_page
+        while page != 0 {
+            for index in 0..<SizeClass.binCount { claimed &+= claimedBytes(index, of: cache(atPage: page)) }
+            page = cache(atPage: page).it.next_page
+        }
+        header.it.cache_claim_bytes = claimed
     }
 }

@@ -66,8 +66,7 @@ extension BoundedHeap {
         header.it.flags = Self.flags(options)
         header.it.soft_limit_bytes = options.softLimitBytes
         header.it.depth_shift = reservation.capacityBytes < 4 << 20 ? 2 : reservation.capacityBytes < 16 << 20 ? 1 : 0
-        header.it.cache_budget_bytes = reservation.capacityBytes / 64
-        header.it.quarantine_limit_bytes = min(reservation.capacityBytes / 64, 1 << 20)
+        quarantine.it.limit_bytes = min(reservation.capacityBytes / 64, 1 << 20)
         header.it.report_function = uintptr_t(UInt(bitPattern: unsafe unsafeBitCast(options.report, to: UnsafeRawPointer?.self)))
         header.it.report_context = uintptr_t(options.reportContext)
         header.it.system_calls = uintptr_t(UInt(bitPattern: unsafe options.systemCalls))
@@ -77,6 +76,7 @@ extension BoundedHeap {
         setBit(geometry.firstGranule)
         if options.isForOneThread {
             header.it.run_lock.disabled = 1
+            quarantine.it.lock.disabled = 1
             for index in 0..<SizeClass.smallCount { sizeClass(index).it.lock.disabled = 1 }
         }
         if !options.isInheritedByFork {

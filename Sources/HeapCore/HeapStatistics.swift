@@ -52,7 +52,8 @@ public struct SizeClassStatistics: Sendable, Equatable {
 }
 
 extension BoundedHeap {
-    /// Counts what the heap holds. Takes the heap's locks one after the other; bins times caches, no walk over blocks.
+    /// Counts what the heap holds. Takes the heap's locks one after the other; a look at each block in a cache, no walk
+    /// over live ones.
     public func statistics() -> HeapStatistics {
         var result = HeapStatistics()
         guard header.it.incarnation != 0 else { return result }
@@ -87,8 +88,9 @@ extension BoundedHeap {
             page = cache(atPage: page).it.next_page
         }
         unlockRuns()
-        result.liveBlockCount = spanBlocks + runBlocks - result.cachedBlockCount
-        result.liveBlockBytes = spanBlockBytes + runBytes - result.cachedBytes
+        // The classes were counted before the caches: beside other threads the difference may come out below zero.
+        result.liveBlockCount = spanBlocks + runBlocks - min(result.cachedBlockCount, spanBlocks + runBlocks)
+        result.liveBlockBytes = spanBlockBytes + runBytes - min(result.cachedBytes, spanBlockBytes + runBytes)
         return result
     }
 
@@ -98,10 +100,21 @@ extension BoundedHeap {
         result.slowDeallocationCount += cache.it.deallocation_slow_count
         for index in 0..<SizeClass.binCount {
             let bin = bin(index, of: cache)
-            let count = UInt64(blockCount(bin))
-            result.cachedBlockCount += count
-            result.cachedBytes += count * UInt64(SizeClass.binBlockByteCount(index))
+            for slot in stride(from: UInt(bin.it.bottom), to: UInt(bin.it.top), by: 8) {
+                result.cachedBlockCount += 1
+                result.cachedBytes += UInt64(parkedByteCount(Memory.loadWord(slot)))
+            }
         }
+    }
+
+    /// Bytes of a block in a cache, which may be larger than its bin says. Another thread may just be taking it: then this
+    /// is a guess, but nothing outside the heap is looked at.
+    private func parkedByteCount(_ block: UInt) -> UInt {
+        guard block &- base < UInt(header.it.capacity_bytes) else { return 0 }
+        let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
+        if entry >= Layout.firstSpanEntry { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        let granule = granule(at: block)
+        return granule < header.it.top_granule ? UInt(allocatedLength(granule)) << Layout.granuleShift : 0
     }
 
     /// How many small size classes there are.
@@ -112,6 +125,9 @@ extension BoundedHeap {
     /// - Parameter index: 0 to `sizeClassCount` - 1; class i holds blocks of 8 (i + 1) bytes.
     public func sizeClassStatistics(_ index: Int) -> SizeClassStatistics {
         precondition(index >= 0 && index < Self.sizeClassCount, "size class out of range")
+        guard header.it.incarnation != 0 else {
+            return SizeClassStatistics(blockBytes: 0, spanCount: 0, spanBytes: 0, usedBlockCount: 0)
+        }
         let sizeClass = sizeClass(UInt(bitPattern: index))
         lock(sizeClass)
         defer { unlock(sizeClass) }

@@ -9,7 +9,8 @@ extension BoundedHeap {
     ///   - block: a live block of this heap.
     ///   - oldByteCount: the size it was asked for; nil when unknown, then `requestedBytes` counts its usable size.
     ///   - byteCount: the new size, 0 to the capacity.
-    /// - Returns: the block, moved or not; `nil` when there is no room: then `block` is as it was. Shrinking never fails.
+    /// - Returns: the block, moved or not; `nil` when there is no room: then `block` is as it was. Shrinking fails
+    ///   only in a full heap, and only where the smaller size asks for more alignment than the block has.
     /// - Complexity: constant in place; otherwise the bytes kept.
     public func resize(
         _ block: UnsafeMutableRawPointer, from oldByteCount: Int? = nil, to byteCount: Int
@@ -36,8 +37,8 @@ extension BoundedHeap {
             }
         }
         guard let moved = unsafe allocate(byteCount: byteCount) else {
-            // Shrinking never fails: the block stays as large as it is.
-            guard size <= old else { return nil }
+            // A smaller size may stay where it is, if it has the alignment of blocks of that size.
+            guard size <= old, address & (alignment(ofSize: size) &- 1) == 0 else { return nil }
             noteResized(from: oldByteCount.map { UInt(bitPattern: $0) } ?? old, to: size)
             return unsafe block
         }
@@ -58,6 +59,13 @@ extension BoundedHeap {
         if wanted > old { return (oldByteCount, growRun(granule, from: old, to: wanted)) }
         shrinkRun(granule, from: old, to: wanted)
         return (oldByteCount, true)
+    }
+
+    /// The alignment that every block of a size's class has.
+    private func alignment(ofSize size: UInt) -> UInt {
+        guard let index = binIndex(max(size, 1)) else { return Layout.granuleByteCount }
+        let byteCount = SizeClass.binBlockByteCount(index)
+        return min(byteCount & (0 &- byteCount), Layout.granuleByteCount)
     }
 
     private func noteResized(from old: UInt, to new: UInt) {
@@ -90,9 +98,6 @@ extension BoundedHeap {
             unlockRuns()
         }
         guard run.start != 0 else { return 0 }
-        lockRuns()
-        header.it.run_block_count &+= 1
-        unlockRuns()
         noteRequested(Int64(size), cache: attachedCache())
         let start = address(ofGranule: run.start)
         let end = address(ofGranule: run.start &+ granules)

@@ -14,12 +14,13 @@ extension BoundedHeap {
         return start
     }
 
-    /// Takes a run, and says whether the pages inside it (all but the first and the last) read as zero.
+    /// Takes a run for a block of its own, and says whether the pages inside it (all but the first and the last) read as zero.
     func allocateRunForZeroing(_ granules: UInt32) -> (start: UInt32, hasZeroInterior: Bool) {
         let start = takeRun(granules)
         guard start != 0 else { return (0, false) }
         let isZero = nextTouchedStretch(from: (start >> 6) &+ 1, to: (start &+ granules &- 1) >> 6) == nil
         noteAllocated(start, granules: granules)
+        header.it.run_block_count &+= 1
         return (start, isZero)
     }
 

@@ -82,29 +82,42 @@ extension BoundedHeap {
 
     // MARK: Limits
 
-    /// Lets a bin hold twice as much, if the heap's budget allows. Returns whether it may.
+    /// Lets a bin hold twice as much, if the heap allows. Returns whether it may.
     func raiseLimit(_ index: UInt, of bin: Ref<cistern_bin>) -> Bool {
         let old = UInt(bin.it.end &- bin.it.bottom)
         let new = min(UInt(bin.it.most &- bin.it.bottom), max(16, old &* 2))
         guard new > old else { return false }
         let byteCount = UInt64(new &- old) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
-        guard unsafe cistern_cache_budget_draw(header.pointer, byteCount) else { return false }
+        guard unsafe cistern_cache_claim(header.pointer, byteCount, claimLimitBytes) else { return false }
         bin.it.end = bin.it.bottom &+ uintptr_t(new)
         return true
     }
 
+    /// What all caches together may hold: a 64th of what is in use, so that free blocks in caches cost little, and of the
+    /// capacity, so that a no is honest. Small heaps are given a start.
+    private var claimLimitBytes: UInt64 {
+        let used = unsafe cistern_used_granules(header.pointer) << UInt64(Layout.granuleShift)
+        return min(max(used, 8 << 20), header.it.capacity_bytes) / 64
+    }
+
     // MARK: Flushing
 
-    /// Gives all blocks of a cache back, and what it had claimed of the budget. Only for its owner, or for whoever knows
+    /// Gives all blocks of a cache back, and what it had claimed. Only for its owner, or for whoever knows
     /// that the owner is gone.
     func flush(_ cache: Ref<cistern_cache>) {
         for index in 0..<SizeClass.binCount {
             let bin = bin(index, of: cache)
             if bin.it.top != bin.it.bottom { flush(index, of: bin, count: blockCount(bin)) }
-            let byteCount = UInt64(bin.it.end &- bin.it.bottom) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
-            if byteCount > 0 { unsafe cistern_cache_budget_return(header.pointer, byteCount) }
+            let byteCount = claimedBytes(index, of: cache)
+            if byteCount > 0 { unsafe cistern_cache_disclaim(header.pointer, byteCount) }
             bin.it.end = bin.it.bottom
         }
+    }
+
+    /// What a bin may hold.
+    func claimedBytes(_ index: UInt, of cache: Ref<cistern_cache>) -> UInt64 {
+        let bin = bin(index, of: cache)
+        return UInt64(bin.it.end &- bin.it.bottom) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
     }
 
     func blockCount(_ bin: Ref<cistern_bin>) -> UInt { UInt(bin.it.top &- bin.it.bottom) >> 3 }
@@ -197,6 +210,7 @@ extension BoundedHeap {
                 hasBlocks = true
             }
         }
-        return retireEmptySpans() || hasBlocks
+        let hasSpans = retireEmptySpans()
+        return releaseEmptyRecordPages() || hasSpans || hasBlocks
     }
 }

@@ -15,7 +15,7 @@ public struct HeapInconsistency: Sendable, Equatable {
         case classCounts
         case usedGranules
         case runBlocks
-        case cacheBudget
+        case cacheClaim
         case redzone
         case quarantine
     }
@@ -34,7 +34,7 @@ extension BoundedHeap {
     public func verify() -> HeapInconsistency? {
         guard header.it.incarnation != 0 else { return nil }
         flushAllCaches()
-        if let fault = verifyRuns() ?? verifyBins() ?? verifyClasses() ?? verifyBudget() { return fault }
+        if let fault = verifyRuns() ?? verifyBins() ?? verifyClasses() ?? verifyClaim() { return fault }
         return has(CISTERN_HEAP_CHECKED) ? verifyChecked() : nil
     }
 
@@ -135,8 +135,8 @@ extension BoundedHeap {
     }
 
     /// With every cache flushed, nothing is claimed.
-    private func verifyBudget() -> HeapInconsistency? {
-        header.it.cache_budget_bytes == header.it.capacity_bytes / 64 ? nil : fault(.cacheBudget, atGranule: 0)
+    private func verifyClaim() -> HeapInconsistency? {
+        header.it.cache_claim_bytes == 0 ? nil : fault(.cacheClaim, atGranule: 0)
     }
 
     private struct RunTally {

@@ -22,6 +22,10 @@
 // Masmano et al. 2004).
 enum { CISTERN_RUN_BIN_COUNT = 256, CISTERN_SMALL_CLASS_COUNT = 64, CISTERN_CACHE_BIN_COUNT = 120 };
 
+// A Swift statement that changes one field of a record counts, for the thread sanitizer, as an access to the record's first
+// word. Records that several threads use therefore begin with a word that nobody reads or writes.
+typedef uint64_t cistern_access_word;
+
 typedef struct cistern_lock {
   uint32_t word;      // 0 free, 1 held, 2 held with waiters
   uint32_t disabled;  // a heap for one thread: acquire and release do nothing
@@ -41,12 +45,14 @@ typedef struct cistern_span {
   uint16_t hint;         // no word of bits before this one has a set bit
   uint8_t size_class;
   uint8_t is_listed;     // in the class's list
-  uint16_t reserved[3];
+  uint16_t free_in_chunk;  // scratch: how many of the records of this one's page are free
+  uint16_t reserved[2];
   uint64_t bits[4];
 } cistern_span;
 
 // One size class: the spans that have room, under a lock of its own. A cache line each.
 typedef struct cistern_class {
+  cistern_access_word access_word;
   cistern_lock lock;
   uint32_t list_head;       // the span that is being filled, then those most recently freed into
   uint32_t span_count;
@@ -54,7 +60,7 @@ typedef struct cistern_class {
   uint64_t used_block_count;  // handed out from spans: live, or in a thread cache
   uint32_t run_block_total;   // the first few blocks of a class live in runs of their own: how many there ever were
   uint32_t reserved_word;
-  uint64_t reserved[3];
+  uint64_t reserved[2];
 } cistern_class;
 
 // Blocks of one size that a thread holds ready: a stack of addresses between `bottom` and `top`, with room up to `end`.
@@ -68,18 +74,30 @@ typedef struct cistern_bin {
 
 // The blocks one thread holds ready. Its stacks follow it, in whole pages.
 typedef struct cistern_cache {
+  cistern_access_word access_word;
   uint64_t owner;         // thread number; 0: nobody's
   uint32_t next_page;     // the heap's next cache
   uint32_t reserved_word;
   int64_t requested_byte_count;  // what this thread asked for less what it returned
   uint64_t allocation_slow_count;
   uint64_t deallocation_slow_count;
-  uint64_t reserved[3];
+  uint64_t reserved[2];
   cistern_bin bins[CISTERN_CACHE_BIN_COUNT];
 } cistern_cache;
 
+// Checked mode's queue of freed blocks, under its lock, which is taken before all others of the heap.
+typedef struct cistern_quarantine {
+  cistern_access_word access_word;
+  cistern_lock lock;
+  uint64_t head;
+  uint64_t tail;
+  uint64_t byte_count;
+  uint64_t limit_bytes;
+} cistern_quarantine;
+
 typedef struct cistern_heap {
-  // What the fast path reads. One line, constant after creation.
+  cistern_access_word access_word;
+  // What the fast path reads. Constant after creation.
   uint64_t incarnation;    // unique in the process, never reused; 0 in a child that did not inherit the heap
   uint64_t slot_byte_offset;  // this heap's slot in the thread-local block
   uint64_t size_mask;      // 0, or 8 when every block is 16-aligned: or-ed to a size less one, it leaves such classes only
@@ -111,7 +129,7 @@ typedef struct cistern_heap {
   uint64_t soft_limit_bytes;     // 0: none
   uint32_t soft_limit_reached;   // read without the lock by whoever polls
   uint32_t last_refusal;         // errno of the last commit that was refused; 0: none
-  uint64_t cache_budget_bytes;   // what thread caches may still claim
+  uint64_t cache_claim_bytes;    // how much all thread caches together may hold at the moment
   uint64_t window_traffic_granules;
   uint64_t window_low_water_pages;
   uint64_t given_back_bytes;     // in all
@@ -121,15 +139,10 @@ typedef struct cistern_heap {
   uint64_t bin_words[CISTERN_RUN_BIN_COUNT / 64];
   uint32_t bins[CISTERN_RUN_BIN_COUNT];  // head granule of each bin
 
-  // Checked mode, under checked_lock.
-  cistern_lock checked_lock;
-  uint64_t quarantine_head;
-  uint64_t quarantine_tail;
-  uint64_t quarantine_bytes;
-  uint64_t quarantine_limit_bytes;
   int64_t direct_requested_bytes;  // by calls that went past the caches
   uintptr_t report_function;
   uintptr_t report_context;
+  cistern_quarantine quarantine;
 } cistern_heap;
 
 enum {
@@ -143,6 +156,7 @@ enum {
 enum {
   CISTERN_BIN_WORDS_OFFSET = offsetof(cistern_heap, bin_words),
   CISTERN_RUN_BINS_OFFSET = offsetof(cistern_heap, bins),
+  CISTERN_QUARANTINE_OFFSET = offsetof(cistern_heap, quarantine),
   CISTERN_CACHE_BINS_OFFSET = offsetof(cistern_cache, bins),
 };
 

@@ -45,31 +45,29 @@ static inline void cistern_lock_release(cistern_lock *_Nonnull lock) {
   if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2) cistern_lock_wake(lock);
 }
 
-// Takes byte_count out of *budget, or nothing.
-static inline bool cistern_budget_draw(uint64_t *_Nonnull budget, uint64_t byte_count) {
-  uint64_t left = __atomic_load_n(budget, __ATOMIC_RELAXED);
-  while (left >= byte_count)
-    if (__atomic_compare_exchange_n(budget, &left, left - byte_count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return true;
-  return false;
-}
-
-static inline void cistern_budget_return(uint64_t *_Nonnull budget, uint64_t byte_count) {
-  __atomic_fetch_add(budget, byte_count, __ATOMIC_RELAXED);
-}
-
 // By the record that owns the lock, for callers that hold no pointers to fields.
 static inline void cistern_run_lock_acquire(cistern_heap *_Nonnull heap) { cistern_lock_acquire(&heap->run_lock); }
 static inline void cistern_run_lock_release(cistern_heap *_Nonnull heap) { cistern_lock_release(&heap->run_lock); }
 static inline void cistern_class_acquire(cistern_class *_Nonnull size_class) { cistern_lock_acquire(&size_class->lock); }
 static inline void cistern_class_release(cistern_class *_Nonnull size_class) { cistern_lock_release(&size_class->lock); }
-static inline void cistern_checked_lock_acquire(cistern_heap *_Nonnull heap) { cistern_lock_acquire(&heap->checked_lock); }
-static inline void cistern_checked_lock_release(cistern_heap *_Nonnull heap) { cistern_lock_release(&heap->checked_lock); }
+static inline void cistern_quarantine_acquire(cistern_quarantine *_Nonnull quarantine) { cistern_lock_acquire(&quarantine->lock); }
+static inline void cistern_quarantine_release(cistern_quarantine *_Nonnull quarantine) { cistern_lock_release(&quarantine->lock); }
 
-static inline bool cistern_cache_budget_draw(cistern_heap *_Nonnull heap, uint64_t byte_count) {
-  return cistern_budget_draw(&heap->cache_budget_bytes, byte_count);
+// Adds byte_count to what the heap's caches may hold, if the sum stays within most_bytes.
+static inline bool cistern_cache_claim(cistern_heap *_Nonnull heap, uint64_t byte_count, uint64_t most_bytes) {
+  uint64_t claimed = __atomic_load_n(&heap->cache_claim_bytes, __ATOMIC_RELAXED);
+  while (claimed <= most_bytes && byte_count <= most_bytes - claimed)
+    if (__atomic_compare_exchange_n(&heap->cache_claim_bytes, &claimed, claimed + byte_count, true, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+      return true;
+  return false;
 }
-static inline void cistern_cache_budget_return(cistern_heap *_Nonnull heap, uint64_t byte_count) {
-  cistern_budget_return(&heap->cache_budget_bytes, byte_count);
+static inline void cistern_cache_disclaim(cistern_heap *_Nonnull heap, uint64_t byte_count) {
+  __atomic_fetch_sub(&heap->cache_claim_bytes, byte_count, __ATOMIC_RELAXED);
+}
+// Granules in use, for whoever needs an estimate and does not hold the run lock.
+static inline uint64_t cistern_used_granules(const cistern_heap *_Nonnull heap) {
+  return __atomic_load_n(&heap->used_granules, __ATOMIC_RELAXED);
 }
 static inline void cistern_soft_limit_store(cistern_heap *_Nonnull heap, uint32_t value) {
   __atomic_store_n(&heap->soft_limit_reached, value, __ATOMIC_RELAXED);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -100,7 +101,10 @@ static int read_all(int file, char *buffer, size_t capacity, size_t *byte_count)
 static int read_file(void *context, const char *path, void *buffer, size_t capacity, size_t *byte_count) {
   (void)context;
   int saved = errno;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  int file;
+  do {
+    file = open(path, O_RDONLY | O_CLOEXEC);
+  } while (file < 0 && errno == EINTR);
   if (file < 0) return outcome(-1, saved);
   int code = read_all(file, buffer, capacity, byte_count);
   // Nothing was written: whatever close says, the bytes are here.
@@ -130,3 +134,5 @@ size_t cistern_os_page_byte_count(void) {
 }
 
 const char *cistern_os_mapping_name(void) { return "cistern heap"; }
+
+const char *cistern_os_environment_value(const char *name) { return getenv(name); }

@@ -1,88 +1,56 @@
 import CVirtualMemory
 
-/// What this process and the machine have in use, as /proc says. What cannot be read is 0, so it blames nothing.
+/// What this process and the machine have in use, as /proc says. What cannot be read blames nothing.
+///
+/// Safety: the table of calls is valid for the call, as the caller vouches.
 struct MemoryUsage {
-    /// VmSize: what RLIMIT_AS counts.
+    /// What RLIMIT_AS counts.
     var mappedBytes: UInt64 = 0
-    /// VmData: what RLIMIT_DATA counts.
+    /// What RLIMIT_DATA counts.
     var dataBytes: UInt64 = 0
-    /// /proc/sys/vm/overcommit_memory.
-    var overcommitMode: UInt64 = 0
-    /// CommitLimit and Committed_AS of /proc/meminfo.
-    var commitLimitBytes: UInt64 = 0
+    /// What the strict accounting of overcommit mode 2 counts.
     var committedBytes: UInt64 = 0
+    /// What mode 2 lets this process reach; `UInt64.max` in the other modes.
+    var overcommitLimitBytes: UInt64 = .max
 
     init(calls: UnsafePointer<cistern_os_calls>) {
+        let pageBytes = UInt64(cistern_os_page_byte_count())
         var text = FileText()
-        if unsafe text.read("/proc/self/status", calls) {
-            mappedBytes = Self.kibibytes(text.number(after: "VmSize:"))
-            dataBytes = Self.kibibytes(text.number(after: "VmData:"))
+        if unsafe text.read("/proc/self/statm", calls) {
+            mappedBytes = Self.scaled(text.number(atField: 0), by: pageBytes) ?? 0
+            // Stacks are in this field too; the one in `status` is exact, but a long list of groups may hide it.
+            dataBytes = Self.scaled(text.number(atField: 5), by: pageBytes) ?? 0
         }
-        if unsafe text.read("/proc/sys/vm/overcommit_memory", calls) { overcommitMode = text.number(after: "") ?? 0 }
-        if unsafe text.read("/proc/meminfo", calls) {
-            commitLimitBytes = Self.kibibytes(text.number(after: "CommitLimit:"))
-            committedBytes = Self.kibibytes(text.number(after: "Committed_AS:"))
+        if unsafe text.read("/proc/self/status", calls), let exact = Self.scaled(text.number(after: "\nVmData:"), by: 1024) {
+            dataBytes = exact
+        }
+        if unsafe text.read("/proc/sys/vm/overcommit_memory", calls), text.number(atField: 0) == 2 {
+            unsafe readOvercommit(&text, calls)
         }
     }
 
-    private static func kibibytes(_ value: UInt64?) -> UInt64 {
-        guard let value else { return 0 }
-        let (product, overflow) = value.multipliedReportingOverflow(by: 1024)
-        return overflow ? UInt64.max : product
-    }
-}
-
-/// The beginning of a small text file.
-struct FileText {
-    private var bytes = InlineArray<4096, UInt8>(repeating: 0)
-    private var count = 0
-
-    /// Reads a file. False: it could not be read.
-    mutating func read(_ path: StaticString, _ calls: UnsafePointer<cistern_os_calls>) -> Bool {
-        count = 0
-        var got = 0
-        var span = bytes.mutableSpan
-        let code = unsafe span.withUnsafeMutableBufferPointer { buffer in
-            // Safety: a StaticString with a UTF-8 start is null-terminated; the buffer is ours for the call.
-            path.withUTF8Buffer { name in
-                unsafe calls.pointee.read_file(
-                    calls.pointee.context, UnsafeRawPointer(name.baseAddress.unsafelyUnwrapped).assumingMemoryBound(to: CChar.self),
-                    buffer.baseAddress.unsafelyUnwrapped, buffer.count, &got)
-            }
+    /// Mode 2: the commit limit less what the kernel keeps for root and for the user's own recovery.
+    private mutating func readOvercommit(_ text: inout FileText, _ calls: UnsafePointer<cistern_os_calls>) {
+        guard unsafe text.read("/proc/meminfo", calls),
+            let limit = Self.scaled(text.number(after: "\nCommitLimit:"), by: 1024),
+            let committed = Self.scaled(text.number(after: "\nCommitted_AS:"), by: 1024)
+        else { return }
+        var kept: UInt64 = 0
+        if unsafe text.read("/proc/sys/vm/admin_reserve_kbytes", calls) {
+            kept = Self.scaled(text.number(atField: 0), by: 1024) ?? 0
         }
-        guard code == 0, got >= 0, got <= 4096 else { return false }
-        count = got
-        return true
+        if unsafe text.read("/proc/sys/vm/user_reserve_kbytes", calls) {
+            let ofUser = min(Self.scaled(text.number(atField: 0), by: 1024) ?? 0, mappedBytes / 32)
+            let (sum, overflow) = kept.addingReportingOverflow(ofUser)
+            kept = overflow ? UInt64.max : sum
+        }
+        committedBytes = committed
+        overcommitLimitBytes = limit > kept ? limit - kept : 0
     }
 
-    /// The decimal number that follows a label, blanks between them; nil when it is not there or does not fit.
-    func number(after label: StaticString) -> UInt64? {
-        guard var index = end(of: label) else { return nil }
-        while index < count, bytes[index] == 0x20 || bytes[index] == 0x09 { index += 1 }
-        var value: UInt64 = 0
-        let first = index
-        while index < count, bytes[index] >= 0x30, bytes[index] <= 0x39 {
-            let (tens, tooLarge) = value.multipliedReportingOverflow(by: 10)
-            let (sum, overflow) = tens.addingReportingOverflow(UInt64(bytes[index] - 0x30))
-            if tooLarge || overflow { return nil }
-            value = sum
-            index += 1
-        }
-        return index > first ? value : nil
-    }
-
-    private func end(of label: StaticString) -> Int? {
-        let length = label.utf8CodeUnitCount
-        guard length <= count else { return nil }
-        return label.withUTF8Buffer { text in
-            var start = 0
-            while start + length <= count {
-                var matched = 0
-                while matched < length, unsafe bytes[start + matched] == text[matched] { matched += 1 }
-                if matched == length { return start + length }
-                start += 1
-            }
-            return nil
-        }
+    private static func scaled(_ value: UInt64?, by unit: UInt64) -> UInt64? {
+        guard let value else { return nil }
+        let (product, overflow) = value.multipliedReportingOverflow(by: unit)
+        return overflow ? nil : product
     }
 }

@@ -29,7 +29,7 @@ public struct Reservation {
     public static func reserve(
         capacityBytes: UInt64, calls: UnsafePointer<cistern_os_calls>
     ) throws(ReservationError) -> Reservation {
-        guard let byteCount = Int(exactly: capacityBytes), byteCount > 0 else {
+        guard let byteCount = Int(exactly: capacityBytes), byteCount > 0, byteCount % cistern_os_page_byte_count() == 0 else {
             throw unsafe ReservationError(.reserve, byteCount: capacityBytes, code: ReservationError.invalidArgument, calls: calls)
         }
         var base: UnsafeMutableRawPointer?
@@ -37,6 +37,7 @@ public struct Reservation {
         guard code == 0, let base = unsafe base else {
             throw unsafe ReservationError(.reserve, byteCount: capacityBytes, code: code, calls: calls)
         }
+        // A kernel without named mappings refuses; the heap then has no name in the process's maps, and nothing else changes.
         _ = unsafe calls.pointee.set_name(calls.pointee.context, base, byteCount, cistern_os_mapping_name())
         return unsafe Reservation(
             state: cistern_reservation(
@@ -81,7 +82,9 @@ public struct Reservation {
 
     /// Takes the memory behind whole pages away; they stay usable.
     ///
-    /// - Parameters: offsets inside the committed part, multiples of the page size.
+    /// - Parameters:
+    ///   - offsetBytes: where it begins, a multiple of the page size.
+    ///   - byteCount: how much, a multiple of the page size above 0; it ends inside the committed part.
     /// - Returns: what the pages read as from now on.
     /// - Throws: when the system refuses; nothing has changed then.
     public func decommit(offsetBytes: UInt64, byteCount: UInt64) throws(ReservationError) -> ReadsAs {
@@ -101,9 +104,9 @@ public struct Reservation {
     public func advise(_ advice: Advice, offsetBytes: UInt64, byteCount: UInt64) -> Bool {
         let page = UInt64(cistern_os_page_byte_count())
         let start = offsetBytes / page * page
-        let (sum, overflow) = offsetBytes.addingReportingOverflow(byteCount)
-        guard !overflow, sum <= capacityBytes, byteCount > 0 else { return false }
-        let end = (sum + page - 1) / page * page
+        guard byteCount > 0, offsetBytes <= capacityBytes, byteCount <= capacityBytes - offsetBytes else { return false }
+        // Neither sum overflows: both stay within the capacity, which is a multiple of the page.
+        let end = (offsetBytes + byteCount + page - 1) / page * page
         return unsafe state.calls.pointee.advise(
             state.calls.pointee.context, address(start), Int(end - start), advice.rawValue) == 0
     }
@@ -120,8 +123,10 @@ public struct Reservation {
         unsafe UnsafeMutableRawPointer(bitPattern: baseAddress + UInt(offsetBytes)).unsafelyUnwrapped
     }
 
+    /// Whether a range is of whole pages and inside the committed part.
     private func isCommitted(_ offsetBytes: UInt64, _ byteCount: UInt64) -> Bool {
-        byteCount > 0 && offsetBytes <= committedBytes && byteCount <= committedBytes - offsetBytes
+        (offsetBytes | byteCount) % UInt64(cistern_os_page_byte_count()) == 0
+            && byteCount > 0 && offsetBytes <= committedBytes && byteCount <= committedBytes - offsetBytes
     }
 
     private func pageAligned(
@@ -142,6 +147,7 @@ public struct Reservation {
 
 /// What decommitted pages hold when they are touched again.
 public enum ReadsAs: Sendable {
+    /// Zeros.
     case zero
     /// Anything: what was there, or what a file has.
     case stale
@@ -149,8 +155,12 @@ public enum ReadsAs: Sendable {
 
 /// How a range will be used.
 public enum Advice: UInt32, Sendable {
+    /// May be backed by transparent huge pages.
     case hugePages = 0
+    /// Is not to be backed by huge pages.
     case noHugePages = 1
+    /// A fork's child does not have these pages.
     case notInherited = 2
+    /// A fork's child reads zeros here.
     case wipeOnFork = 3
 }

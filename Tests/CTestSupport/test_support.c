@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,7 +84,16 @@ static int fault_read_limit(void *context, uint32_t which, uint64_t *value) {
 }
 
 static int fault_read_file(void *context, const char *path, void *buffer, size_t capacity, size_t *byte_count) {
-  (void)context;
+  cistern_fault_table *table = context;
+  if (table->refuses_files) return ENOENT;
+  for (int index = 0; index < CISTERN_FAKE_FILE_CAPACITY; index++) {
+    const cistern_fake_file *file = &table->files[index];
+    if (file->path[0] == 0 || strcmp(path, file->path) != 0) continue;
+    size_t length = strlen(file->text);
+    *byte_count = length < capacity ? length : capacity;
+    memcpy(buffer, file->text, *byte_count);
+    return 0;
+  }
   return cistern_os_system()->read_file(NULL, path, buffer, capacity, byte_count);
 }
 
@@ -94,32 +106,77 @@ void cistern_fault_table_init(cistern_fault_table *table) {
   };
 }
 
+void cistern_fault_table_set_file(cistern_fault_table *table, const char *path, const char *text) {
+  for (int index = 0; index < CISTERN_FAKE_FILE_CAPACITY; index++) {
+    cistern_fake_file *file = &table->files[index];
+    if (file->path[0] != 0 && strcmp(path, file->path) != 0) continue;
+    snprintf(file->path, sizeof file->path, "%s", path);
+    snprintf(file->text, sizeof file->text, "%s", text);
+    return;
+  }
+  abort();
+}
+
 static void set_limit(int which, uint64_t value) {
   if (value == 0) return;
   struct rlimit limit = {value, value};
   if (setrlimit(which, &limit) != 0) _exit(125);
 }
 
-int cistern_test_in_child(int (*body)(void *context), void *context, uint64_t address_space_limit, uint64_t data_limit,
-                          unsigned seconds) {
-  pid_t child = fork();
-  if (child < 0) return -1;
-  if (child == 0) {
-    struct rlimit no_core = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &no_core) != 0) _exit(125);
-    signal(SIGILL, SIG_DFL);
-    signal(SIGTRAP, SIG_DFL);
-    signal(SIGSEGV, SIG_DFL);
-    signal(SIGABRT, SIG_DFL);
-    set_limit(RLIMIT_AS, address_space_limit);
-    set_limit(RLIMIT_DATA, data_limit);
-    alarm(seconds);
-    _exit(body(context));
-  }
+// The child's side: its limits, its time, its body.
+static _Noreturn void run_child(int (*body)(void *context), void *context, uint64_t address_space_limit, uint64_t data_limit,
+                                unsigned seconds) {
+  struct rlimit no_core = {0, 0};
+  if (setrlimit(RLIMIT_CORE, &no_core) != 0) _exit(125);
+  signal(SIGILL, SIG_DFL);
+  signal(SIGTRAP, SIG_DFL);
+  signal(SIGSEGV, SIG_DFL);
+  signal(SIGABRT, SIG_DFL);
+  set_limit(RLIMIT_AS, address_space_limit);
+  set_limit(RLIMIT_DATA, data_limit);
+  alarm(seconds);
+  _exit(body(context));
+}
+
+static int wait_for(pid_t child) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+int cistern_test_in_child(int (*body)(void *context), void *context, uint64_t address_space_limit, uint64_t data_limit,
+                          unsigned seconds) {
+  pid_t child = fork();
+  if (child < 0) return -1;
+  if (child == 0) run_child(body, context, address_space_limit, data_limit, seconds);
+  return wait_for(child);
+}
+
+int cistern_test_in_child_capturing(int (*body)(void *context), void *context, unsigned seconds, char *text, size_t capacity,
+                                    size_t *byte_count) {
+  int ends[2];
+  *byte_count = 0;
+  if (pipe(ends) != 0) return -1;
+  pid_t child = fork();
+  if (child < 0) return -1;
+  if (child == 0) {
+    if (dup2(ends[1], STDERR_FILENO) < 0) _exit(125);
+    close(ends[0]);
+    close(ends[1]);
+    run_child(body, context, 0, 0, seconds);
+  }
+  close(ends[1]);
+  char rest[256];
+  for (;;) {
+    bool has_room = *byte_count < capacity;
+    ssize_t got = has_room ? read(ends[0], text + *byte_count, capacity - *byte_count) : read(ends[0], rest, sizeof rest);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    if (has_room) *byte_count += (size_t)got;
+  }
+  close(ends[0]);
+  return wait_for(child);
 }
 
 typedef struct numbered {
@@ -177,4 +234,125 @@ cistern_test_thread *cistern_test_thread_start(void (*body)(void *context), void
 void cistern_test_thread_join(cistern_test_thread *thread) {
   if (pthread_join(thread->thread, NULL) != 0) abort();
   free(thread);
+}
+
+typedef struct late_work {
+  void (*body)(void *context);
+  void (*late)(void *context);
+  void *context;
+  int round;
+  pthread_key_t key;
+} late_work;
+
+// Destructors run in rounds while any of them leaves a value behind: in the second round all others have run once.
+static void late_destructor(void *argument) {
+  late_work *work = argument;
+  if (++work->round < 2) {
+    if (pthread_setspecific(work->key, work) != 0) abort();
+    return;
+  }
+  work->late(work->context);
+}
+
+static void *run_late_work(void *argument) {
+  late_work *work = argument;
+  if (pthread_setspecific(work->key, work) != 0) abort();
+  work->body(work->context);
+  return NULL;
+}
+
+void cistern_test_thread_with_late_work(void (*body)(void *context), void (*late)(void *context), void *context) {
+  late_work work = {body, late, context, 0, 0};
+  pthread_t thread;
+  if (pthread_key_create(&work.key, late_destructor) != 0) abort();
+  if (pthread_create(&thread, NULL, run_late_work, &work) != 0) abort();
+  if (pthread_join(thread, NULL) != 0) abort();
+  if (pthread_key_delete(work.key) != 0) abort();
+}
+
+// Eight bytes at a time, whatever the alignment: tests fill and check a lot, without an optimizer.
+static uint64_t pattern_word(uint64_t seed, size_t offset) {
+  return (seed + 1) * 0x9E3779B97F4A7C15u + (offset / 8) * 0xD1B54A32D192ED03u;
+}
+
+void cistern_test_fill(uintptr_t address, size_t byte_count, uint64_t seed) {
+  char *bytes = (char *)address;
+  size_t offset = 0;
+  for (; offset + 8 <= byte_count; offset += 8) {
+    uint64_t word = pattern_word(seed, offset);
+    memcpy(bytes + offset, &word, 8);
+  }
+  uint64_t word = pattern_word(seed, offset);
+  memcpy(bytes + offset, &word, byte_count - offset);
+}
+
+bool cistern_test_holds(uintptr_t address, size_t byte_count, uint64_t seed) {
+  const char *bytes = (const char *)address;
+  size_t offset = 0;
+  for (; offset + 8 <= byte_count; offset += 8) {
+    uint64_t word = pattern_word(seed, offset);
+    if (memcmp(bytes + offset, &word, 8) != 0) return false;
+  }
+  uint64_t word = pattern_word(seed, offset);
+  return memcmp(bytes + offset, &word, byte_count - offset) == 0;
+}
+
+bool cistern_test_is_zero(uintptr_t address, size_t byte_count) {
+  const char *bytes = (const char *)address;
+  return byte_count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, byte_count - 1) == 0);
+}
+
+// Also where no program may write: misuse is what some tests are about.
+__attribute__((no_sanitize("address"))) void cistern_test_write_byte(uintptr_t address, uint8_t value) { *(volatile uint8_t *)address = value; }
+
+uint32_t cistern_test_sanitizer(void) {
+#if __has_feature(address_sanitizer)
+  return CISTERN_TEST_ADDRESS_SANITIZER;
+#elif __has_feature(thread_sanitizer)
+  return CISTERN_TEST_THREAD_SANITIZER;
+#else
+  return CISTERN_TEST_NO_SANITIZER;
+#endif
+}
+
+uint64_t cistern_test_mapping_count(void) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  if (maps == NULL) return 0;
+  uint64_t count = 0;
+  for (int byte = fgetc(maps); byte != EOF; byte = fgetc(maps)) count += byte == '\n';
+  fclose(maps);
+  return count;
+}
+
+uint64_t cistern_test_resident_page_count(uintptr_t address, size_t byte_count) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  size_t pages = (byte_count + page - 1) / page;
+  unsigned char *flags = malloc(pages);
+  uint64_t count = 0;
+  if (flags != NULL && mincore((void *)address, byte_count, flags) == 0)
+    for (size_t index = 0; index < pages; index++) count += flags[index] & 1;
+  free(flags);
+  return count;
+}
+
+uint64_t cistern_test_status_bytes(const char *label) {
+  FILE *status = fopen("/proc/self/status", "re");
+  if (status == NULL) return 0;
+  char line[256];
+  uint64_t value = 0;
+  while (fgets(line, sizeof line, status) != NULL)
+    if (strncmp(line, label, strlen(label)) == 0) value = strtoull(line + strlen(label), NULL, 10) * 1024;
+  fclose(status);
+  return value;
+}
+
+uint64_t cistern_test_seed(uint64_t otherwise) {
+  const char *text = getenv("CISTERN_TEST_SEED");
+  return text != NULL && *text != 0 ? strtoull(text, NULL, 0) : otherwise;
+}
+
+uint64_t cistern_test_scaled(uint64_t count) {
+  const char *text = getenv("CISTERN_TEST_SCALE");
+  if (text == NULL || strcmp(text, "small") != 0) return count;
+  return count < 10 ? 1 : count / 10;
 }

@@ -67,6 +67,10 @@ size_t cistern_os_page_byte_count(void);
 // How the reservation is called in the process's maps.
 const char *_Nonnull cistern_os_mapping_name(void);
 
+// The value of an environment variable, or NULL. Valid until the environment is changed, which no other thread may do
+// meanwhile.
+const char *_Nullable cistern_os_environment_value(const char *_Nonnull name);
+
 // A reserved range, and how much of it, from its base on, is committed.
 typedef struct cistern_reservation {
   uintptr_t base;

@@ -8,6 +8,13 @@
 
 #include "cistern_os.h"
 
+enum { CISTERN_FAKE_FILE_CAPACITY = 8 };
+
+typedef struct cistern_fake_file {
+  char path[64];  // "": none
+  char text[8192];
+} cistern_fake_file;
+
 // A table of OS calls that counts, and refuses when told to.
 typedef struct cistern_fault_table {
   cistern_os_calls calls;      // hand out a pointer to this; context points back here
@@ -26,9 +33,13 @@ typedef struct cistern_fault_table {
   uint32_t reads_as;           // CISTERN_READS_AS_STALE: decommit does nothing and says so
   uint64_t address_space_limit;  // what read_limit answers; 0: ask the system
   uint64_t data_limit;
+  bool refuses_files;            // read_file fails for all
+  cistern_fake_file files[CISTERN_FAKE_FILE_CAPACITY];  // what these read as, instead of the system's
 } cistern_fault_table;
 
 void cistern_fault_table_init(cistern_fault_table *_Nonnull table);
+// Lets a file read as `text`, cut to what fits. An empty text is an empty file.
+void cistern_fault_table_set_file(cistern_fault_table *_Nonnull table, const char *_Nonnull path, const char *_Nonnull text);
 
 // Runs `body` in a forked child under a time limit. Returns the wait status: exit code below 256, or 256 + signal number.
 int cistern_test_in_child(int (*_Nonnull body)(void *_Nullable context), void *_Nullable context,
@@ -45,7 +56,37 @@ void cistern_test_thread_join(cistern_test_thread *_Nonnull thread);
 // A counter that threads share.
 static inline uint64_t cistern_test_atomic_load(const uint64_t *_Nonnull word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline void cistern_test_atomic_store(uint64_t *_Nonnull word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
-static inline uint64_t cistern_test_atomic_add(uint64_t *_Nonnull word, uint64_t value) { return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL); }
-static inline uintptr_t cistern_test_atomic_exchange(uintptr_t *_Nonnull word, uintptr_t value) { return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL); }
+static inline uint64_t cistern_test_atomic_add(uint64_t *_Nonnull word, uint64_t value) {
+  return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+}
+static inline uintptr_t cistern_test_atomic_exchange(uintptr_t *_Nonnull word, uintptr_t value) {
+  return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL);
+}
+
+// The same, and what the child wrote to stderr, at most `capacity` bytes of it.
+int cistern_test_in_child_capturing(int (*_Nonnull body)(void *_Nullable context), void *_Nullable context, unsigned seconds,
+                                    char *_Nonnull text, size_t capacity, size_t *_Nonnull byte_count);
+
+// Runs `body` in a thread, and `late` in it again after every other thread-exit destructor has had its turn.
+void cistern_test_thread_with_late_work(void (*_Nonnull body)(void *_Nullable context), void (*_Nonnull late)(void *_Nullable context),
+                                        void *_Nullable context);
+
+// Fills a block with a pattern of its seed, and says whether a block holds one.
+void cistern_test_fill(uintptr_t address, size_t byte_count, uint64_t seed);
+bool cistern_test_holds(uintptr_t address, size_t byte_count, uint64_t seed);
+bool cistern_test_is_zero(uintptr_t address, size_t byte_count);
+void cistern_test_write_byte(uintptr_t address, uint8_t value);
+
+enum { CISTERN_TEST_NO_SANITIZER = 0, CISTERN_TEST_ADDRESS_SANITIZER = 1, CISTERN_TEST_THREAD_SANITIZER = 2 };
+uint32_t cistern_test_sanitizer(void);
+
+// How many mappings the process has; how many pages of a range are resident; a line of /proc/self/status in bytes.
+uint64_t cistern_test_mapping_count(void);
+uint64_t cistern_test_resident_page_count(uintptr_t address, size_t byte_count);
+uint64_t cistern_test_status_bytes(const char *_Nonnull label);
+
+// CISTERN_TEST_SEED, or else `otherwise`. CISTERN_TEST_SCALE=small: a tenth of the steps, and at least one.
+uint64_t cistern_test_seed(uint64_t otherwise);
+uint64_t cistern_test_scaled(uint64_t count);
 
 #endif

@@ -54,8 +54,9 @@ extension BoundedHeap {
     }
 
     private func askForHugePages(from start: UInt64, to end: UInt64, in reservation: Reservation) {
-        guard has(CISTERN_HEAP_HUGE_PAGES), end > Self.hugePagesFromBytes else { return }
-        let first = max(start, Self.hugePagesFromBytes)
+        let least = (UInt64(header.it.first_granule) << UInt64(Layout.granuleShift)) &+ Self.hugePagesFromBytes
+        guard has(CISTERN_HEAP_HUGE_PAGES), end > least else { return }
+        let first = max(start, least)
         // A refusal (a kernel without huge pages) costs speed only.
         _ = reservation.advise(.hugePages, offsetBytes: first, byteCount: end - first)
     }

@@ -16,7 +16,7 @@ public struct HeapOptions {
     public var isForOneThread = false
     /// Redzones, poison and a quarantine for freed blocks; misuse is found and reported. Several times slower.
     public var isChecked = false
-    /// May ask for transparent huge pages, above the first 16 MiB.
+    /// May ask for transparent huge pages, above the first 4 MiB.
     public var usesHugePages = true
     /// After a fork the child has no copy of the heap's pages; using the heap there is answered with `nil`.
     public var isInheritedByFork = true

@@ -4,6 +4,7 @@ import HeapCore
 
 // Safety: `options` and `heap` are the caller's, valid for the call, as cistern.h says.
 
+/// `cistern_heap_create`; cistern.h says what it does and what can fail.
 @c(cistern_heap_create)
 public func cisternHeapCreate(
     _ options: UnsafePointer<cistern_heap_options>, _ heap: UnsafeMutablePointer<OpaquePointer?>

@@ -1,8 +1,9 @@
 import CHeap
 
-// A block span is a page-aligned run cut into blocks of one small class. Its record stands apart from the blocks, and says
-// by one bit per block which are free, so free memory is never touched and blocks are handed out in address order. Guarded by the class's lock; taking and releasing the run itself
-// takes the run lock inside it, never the other way round.
+// A block span is a page-aligned run cut into blocks of one small class. Its record stands apart from the blocks, and
+// says by one bit per block which are free, so free memory is never touched and blocks are handed out in address
+// order. Guarded by the class's lock; taking and releasing the run itself takes the run lock inside it, never the
+// other way round.
 extension BoundedHeap {
     private static var recordsPerChunk: UInt32 { 64 }
     private static var bitsInRecord: UInt { 256 }

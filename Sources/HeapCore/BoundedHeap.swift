@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: the header is the first page of a live reservation; see RawMemory.swift.
+
 /// A heap inside one reservation of a known capacity: the handle of the core, one pointer wide.
 ///
 /// It may be copied; all copies name the same heap, which lives until `destroy()`. Unless the heap was made for one

@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: see RawMemory.swift; a frame is read only after its address was found to be a block of this heap.
+
 // Checked mode. A heap made so has no thread caches, so every call comes here. A block is framed:
 //
 //   front (32 bytes or the alignment): ... size | next in quarantine | tag, front | canary   user bytes   tail
@@ -117,7 +119,8 @@ extension BoundedHeap {
             report(.doubleFree, block)
             return false
         }
-        let isFramed = tag(block) == Frame.liveTag && front(block) == block &- raw.start
+        let isFramed =
+            tag(block) == Frame.liveTag && front(block) == block &- raw.start
             && requested(block) <= raw.byteCount &- front(block) &- Frame.tailBytes
         if !isFramed {
             // The usual place of a block: what is wrong there is its frame, not the address.

@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: see RawMemory.swift; blocks are handed to the caller and back, who keeps their sizes.
+
 // The path that nearly every call takes: this thread's cache, one list, no lock and no atomic read-modify-write. What
 // does not fit goes to a function of SlowPath.swift. Heaps in checked mode never have a cache, so they need no test here.
 extension BoundedHeap {

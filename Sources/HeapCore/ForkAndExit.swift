@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: the registry calls back with headers of heaps that are entered, and only those.
+
 // What the process tells a heap: a thread has ended, a fork begins, ends in the parent, ends in the child. The registry
 // is locked during each call; a heap's own locks are taken after it, classes first, the run lock last.
 extension BoundedHeap {

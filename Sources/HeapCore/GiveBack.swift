@@ -1,6 +1,8 @@
 import CHeap
 import VirtualMemory
 
+// Safety: see RawMemory.swift; the header handed to C is this heap's own.
+
 // Giving memory back to the system. No thread of ours and no clock: a window is so much traffic through the run heap;
 // what was free at every moment of a whole window is not needed, and is given back at its end. Giving back at once
 // would be paid again, page fault by page fault, by every program that allocates in waves. Under the run lock.

@@ -2,6 +2,8 @@ import CHeap
 import CVirtualMemory
 import VirtualMemory
 
+// Safety: the first commit makes the header, the classes and all maps usable before they are written.
+
 extension BoundedHeap {
     /// The smallest heap: 1 MiB.
     public static var leastCapacityBytes: UInt64 { 1 << 20 }

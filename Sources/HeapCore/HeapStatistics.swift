@@ -1,30 +1,38 @@
 import CHeap
 
+// Safety: see RawMemory.swift; the header handed to C is this heap's own.
+
 /// What a heap holds, in bytes unless the name says otherwise. Exact when no other thread is in the heap.
 public struct HeapStatistics: Sendable, Equatable {
     /// The reservation.
     public var capacityBytes: UInt64 = 0
-    /// What the system lets us use now, and the most it ever was.
+    /// What the system lets us use now.
     public var committedBytes: UInt64 = 0
+    /// The most it ever let us use.
     public var committedHighWaterBytes: UInt64 = 0
-    /// The address, as a distance from the base, below which everything in use lies; and the highest it ever was.
+    /// Everything in use lies below this distance from the base.
     public var extentBytes: UInt64 = 0
+    /// The highest that `extentBytes` ever was.
     public var extentHighWaterBytes: UInt64 = 0
     /// In runs that are taken: spans, blocks with a run of their own, the heap's own runs.
     public var usedBytes: UInt64 = 0
+    /// The highest that `usedBytes` ever was.
     public var usedHighWaterBytes: UInt64 = 0
     /// Pages that may be resident, fixed metadata not among them.
     public var touchedBytes: UInt64 = 0
+    /// The highest that `touchedBytes` ever was.
     public var touchedHighWaterBytes: UInt64 = 0
     /// Page map, run bits, header, span records, thread caches.
     public var metadataBytes: UInt64 = 0
     /// In block spans, blocks in use or not.
     public var spanBytes: UInt64 = 0
-    /// Live blocks, and the bytes they can hold.
+    /// Live blocks.
     public var liveBlockCount: UInt64 = 0
+    /// What the live blocks can hold.
     public var liveBlockBytes: UInt64 = 0
     /// Free blocks in thread caches.
     public var cachedBlockCount: UInt64 = 0
+    /// What the free blocks in thread caches could hold.
     public var cachedBytes: UInt64 = 0
     /// What was asked for and not yet returned. Exact where every free says its size, and in checked mode.
     public var requestedBytes: Int64 = 0
@@ -32,8 +40,9 @@ public struct HeapStatistics: Sendable, Equatable {
     public var freeRunCount: UInt64 = 0
     /// Given back to the system, in all.
     public var givenBackBytes: UInt64 = 0
-    /// Calls that this heap's caches could not serve.
+    /// Allocations that a thread cache had no block for.
     public var slowAllocationCount: UInt64 = 0
+    /// Frees that a thread cache had no room for.
     public var slowDeallocationCount: UInt64 = 0
 
     /// All zero.
@@ -44,8 +53,9 @@ public struct HeapStatistics: Sendable, Equatable {
 public struct SizeClassStatistics: Sendable, Equatable {
     /// Bytes of a block.
     public var blockBytes: Int
-    /// Spans, and the bytes in them.
+    /// Spans of the class.
     public var spanCount: Int
+    /// Bytes in those spans.
     public var spanBytes: UInt64
     /// Blocks handed out: live, or in a thread cache.
     public var usedBlockCount: UInt64

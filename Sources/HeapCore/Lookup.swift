@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: addresses are compared with the reservation before anything at them is read.
+
 // From an address to what stands there.
 extension BoundedHeap {
     /// Is the address inside this heap's reservation? Constant, no lock.

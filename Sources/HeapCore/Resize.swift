@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: blocks are the caller's, live, and of this heap; see RawMemory.swift.
+
 extension BoundedHeap {
     /// Gives a block another size, in place where it can.
     ///

@@ -20,7 +20,9 @@ public struct HeapInconsistency: Sendable, Equatable {
         case quarantine
     }
 
+    /// The rule.
     public var rule: Rule
+    /// Where it does not hold, in bytes from the heap's base; 0 when it is about a total.
     public var offsetBytes: UInt64
 }
 
@@ -60,7 +62,9 @@ extension BoundedHeap {
                 tally.spanGranules += UInt64(granules)
                 found = found ?? verifySpan(entry, start: start, granules: granules)
             }
-            if case .free = run { previousIsFree = true } else {
+            if case .free = run {
+                previousIsFree = true
+            } else {
                 tally.usedGranules += UInt64(granules)
                 previousIsFree = false
             }

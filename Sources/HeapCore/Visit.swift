@@ -1,5 +1,7 @@
 import CHeap
 
+// Safety: blocks are handed to the visitor for the time of the call.
+
 // Walks over everything. All of them want the heap to themselves: no other call may be in progress. They flush every
 // thread's cache first, so that what is free is free in its span or run.
 extension BoundedHeap {

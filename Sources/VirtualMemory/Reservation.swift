@@ -146,7 +146,7 @@ public struct Reservation {
 }
 
 /// What decommitted pages hold when they are touched again.
-public enum ReadsAs: Sendable {
+public enum ReadsAs: UInt32, Sendable {
     /// Zeros.
     case zero
     /// Anything: what was there, or what a file has.

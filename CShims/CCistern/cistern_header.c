@@ -1,5 +1,19 @@
 #include "cistern.h"
 
+#include <assert.h>
+
+// Callers were compiled against this layout: a field keeps its place for ever, and new ones follow the last.
+static_assert(offsetof(cistern_heap_options, struct_byte_count) == 0, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, capacity_bytes) == 8, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, soft_limit_bytes) == 16, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, minimum_alignment) == 24, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, single_thread) == 28, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, checked) == 29, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, no_huge_pages) == 30, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, not_inherited) == 31, "layout of cistern_heap_options");
+static_assert(sizeof(cistern_heap_options) == 32, "layout of cistern_heap_options");
+static_assert(sizeof(cistern_status) == 4, "the functions behind cistern.h return 32 bits");
+
 const char *cistern_status_text(cistern_status status) {
   switch (status) {
     case CISTERN_OK: return "success";

@@ -1,4 +1,7 @@
 import HeapCore
+import Limits
+
+// Safety: blocks are handed on between the caller and the core, which says what it takes; nothing is dereferenced here.
 
 /// A bounded heap: one reservation of a known capacity, and everything the heap needs lives inside it.
 ///
@@ -8,7 +11,8 @@ import HeapCore
 /// ```
 ///
 /// Running out of capacity is an ordinary answer: `allocate` returns `nil`, nothing is lost by it, and freeing makes room
-/// again. The heap lives as long as this object; its memory goes back to the system with it, live blocks and all.
+/// again. The heap lives as long as this object; its memory goes back to the system with it, live blocks and all. Swift
+/// ends an object after its last use in the code, so keep it where it outlives the blocks, or use `withExtendedLifetime`.
 ///
 /// Every method may be called from any thread at any time, unless the heap was made `isForOneThread` or the method says
 /// otherwise. Sizes are bytes. Nothing prints, exits or calls malloc.
@@ -19,20 +23,48 @@ public final class Heap: @unchecked Sendable {
     @usableFromInline
     let core: BoundedHeap
 
+    /// Where the capacity came from, why it is what it is, and which limit it exceeds. Its `bytes` are what was reserved,
+    /// before rounding up to a page.
+    public let capacityChoice: CapacityChoice
+
+    /// For a capacity that was fitted and still refused, so that the heap is smaller: the first refusal. Otherwise `nil`.
+    public let capacityRefusal: HeapCreationError?
+
     /// Reserves a heap.
     ///
     /// - Parameter options: capacity and mode.
-    /// - Throws: `HeapCreationError`, which names the limit in the way; nothing is left behind.
-    /// - Complexity: constant; at most four system calls.
-    public init(_ options: HeapOptions) throws(HeapCreationError) {
-        core = try BoundedHeap.create(options)
+    /// - Throws: `HeapError.creation`, which names the limit in the way; nothing is left behind.
+    /// - Complexity: constant; at most four system calls. The limits of the process are not read, so
+    ///   `capacityChoice.exceeds` is `nil`.
+    public init(_ options: HeapOptions) throws(HeapError) {
+        let given = CapacityChoice(bytes: options.capacityBytes, source: .api, reason: .given)
+        (core, capacityChoice, capacityRefusal) = try HeapCapacity.Plan(choice: given, mayShrink: false).reserve(options)
     }
 
     /// Reserves a heap of a capacity, in every other respect the default.
     ///
     /// - Parameter capacityBytes: 1 MiB to 128 GiB, rounded up to a page.
-    public convenience init(capacityBytes: UInt64) throws(HeapCreationError) {
+    /// - Throws: as `init(_:)`.
+    public convenience init(capacityBytes: UInt64) throws(HeapError) {
         try self.init(HeapOptions(capacityBytes: capacityBytes))
+    }
+
+    /// Reserves a heap whose capacity a rule gives.
+    ///
+    /// A capacity that was fitted and is refused all the same shrinks by an eighth per try, down to 16 MiB; one that was asked
+    /// for does not.
+    ///
+    /// - Parameters:
+    ///   - capacity: a number or a rule, such as `.bytes(1 << 30)`, `.environment()` or `.parsed("75%")`.
+    ///   - change: sets options other than the capacity.
+    /// - Throws: `HeapError`, with a line that says what was given and what is expected or in the way; nothing is left behind.
+    /// - Complexity: constant; some ten system calls to read the limits, four at most for each try.
+    public init(capacity: HeapCapacity, _ change: (inout HeapOptions) -> Void = { _ in }) throws(HeapError) {
+        let plan: HeapCapacity.Plan
+        do throws(CapacityError) { plan = try capacity.plan(.current()) } catch { throw .capacityText(error) }
+        var options = HeapOptions(capacityBytes: plan.choice.bytes)
+        change(&options)
+        (core, capacityChoice, capacityRefusal) = try plan.reserve(options)
     }
 
     deinit {
@@ -59,20 +91,29 @@ public final class Heap: @unchecked Sendable {
         unsafe core.allocate(byteCount: byteCount, alignment: alignment)
     }
 
-    /// Allocates a block whose bytes are zero. Pages fresh from the system are not written.
+    /// Allocates a block whose bytes are zero, `nil` when the capacity does not hold it. Pages fresh from the system are not
+    /// written.
     ///
+    /// - Parameter byteCount: 0 or more.
     /// - Complexity: the bytes that have to be cleared.
     public func allocateZeroed(byteCount: Int) -> UnsafeMutableRawPointer? {
         unsafe core.allocateZeroed(byteCount: byteCount)
     }
 
-    /// Frees a block of known size: from the size asked for to the usable size. The fastest way.
+    /// Frees a block of known size. The fastest way.
+    ///
+    /// - Parameters:
+    ///   - block: a live block of this heap.
+    ///   - byteCount: from the size asked for to the usable size.
+    /// - Complexity: constant, but for a flush.
     @inlinable @inline(__always)
     public func deallocate(_ block: UnsafeMutableRawPointer, byteCount: Int) {
         unsafe core.deallocate(block, byteCount: byteCount)
     }
 
-    /// Frees a block; its size is looked up.
+    /// Frees a live block of this heap; its size is looked up.
+    ///
+    /// - Complexity: as `usableSize(of:)`.
     @inlinable @inline(__always)
     public func deallocate(_ block: UnsafeMutableRawPointer) {
         unsafe core.deallocate(block)
@@ -81,7 +122,10 @@ public final class Heap: @unchecked Sendable {
     /// Gives a block another size, in place where it can; the content is kept up to the smaller size.
     ///
     /// - Parameters:
+    ///   - block: a live block of this heap.
     ///   - oldByteCount: the size asked for before; keeps `requestedBytes` exact.
+    ///   - byteCount: the new size, 0 or more.
+    /// - Complexity: constant in place; otherwise the bytes kept.
     /// - Returns: the block, moved or not; `nil` when there is no room: then it is as it was. Shrinking fails only in a
     ///   full heap, where the smaller size asks for more alignment than the block has.
     public func resize(
@@ -92,19 +136,27 @@ public final class Heap: @unchecked Sendable {
 
     // MARK: Look-up
 
-    /// Bytes that a live block can hold.
+    /// Bytes that a live block can hold: at least what was asked for.
+    ///
+    /// - Complexity: constant up to 512 bytes; above, a look at a bit per 64 bytes of the block, 64 at a time.
     public func usableSize(of block: UnsafeRawPointer) -> Int { unsafe core.usableSize(of: block) }
 
     /// Is the address inside this heap's reservation? Constant, no lock.
     @inlinable
     public func contains(_ address: UnsafeRawPointer) -> Bool { unsafe core.contains(address) }
 
-    /// The block that holds an address, which may point into its middle; `nil` where no block is.
+    /// The block that holds an address, which may point into its middle; `nil` where no block is. A freed block that a
+    /// thread cache still holds is found.
+    ///
+    /// - Complexity: up to 512 bytes constant; above, a bit per 64 bytes before the address, 64 at a time.
     public func block(holding address: UnsafeRawPointer) -> UnsafeMutableRawBufferPointer? {
         unsafe core.block(holding: address)
     }
 
-    /// Calls `body` with every live block and its usable size, in address order. No other call may be in progress.
+    /// Calls `body` with every live block and its usable size, in address order. No other call may be in progress, and `body`
+    /// must not call the heap.
+    ///
+    /// - Complexity: proportional to the heap's extent.
     public func visitLiveBlocks(_ body: (UnsafeMutableRawPointer, Int) -> Void) { unsafe core.visitLiveBlocks(body) }
 
     // MARK: The heap itself
@@ -112,7 +164,7 @@ public final class Heap: @unchecked Sendable {
     /// Bytes reserved.
     public var capacityBytes: UInt64 { core.capacityBytes }
 
-    /// What the heap holds. Exact when no other thread is in it.
+    /// What the heap holds. Exact when no other thread is in it. A look at each block in a thread cache, none at live ones.
     public var statistics: HeapStatistics { core.statistics() }
 
     /// Is more in use than the soft limit? One load: a runtime may poll it at every safe point.
@@ -133,5 +185,7 @@ public final class Heap: @unchecked Sendable {
     public func maintain() -> UInt64 { core.maintain() }
 
     /// Compares all of the heap's structures with each other; `nil` when they agree. No other call may be in progress.
+    ///
+    /// - Complexity: proportional to the heap's extent.
     public func verify() -> HeapInconsistency? { core.verify() }
 }

@@ -107,10 +107,7 @@ extension BoundedHeap {
 
     /// Is this the address of a live block? Reports what it is otherwise. Leaves the frame readable.
     private func isLive(_ block: UInt) -> Bool {
-        lockRuns()
-        let raw = rawBlock(holding: block &- 1)
-        unlockRuns()
-        guard let raw, block & 15 == 0, block &- raw.start >= Frame.headBytes else {
+        guard let raw = rawBlock(holding: block &- 1), block & 15 == 0, block &- raw.start >= Frame.headBytes else {
             report(.foreignPointer, block)
             return false
         }
@@ -162,6 +159,17 @@ extension BoundedHeap {
             let size = requested(block)
             guardFrame(block, isGuarded: true)
             return size
+        }
+    }
+
+    /// The live block whose bytes hold an address.
+    func checkedBlock(holding address: UInt) -> (start: UInt, byteCount: UInt)? {
+        withChecks {
+            guard let raw = rawBlock(holding: address),
+                let user = checkedUserBlock(inRaw: raw.start, byteCount: raw.byteCount),
+                address &- user.start < max(user.byteCount, 1)
+            else { return nil }
+            return user
         }
     }
 

@@ -27,37 +27,44 @@ extension BoundedHeap {
     /// - Complexity: constant in spans; in a run of its own a bit per 64 bytes before the address, 64 at a time.
     public func block(holding address: UnsafeRawPointer) -> UnsafeMutableRawBufferPointer? {
         guard header.it.incarnation != 0 else { return nil }
-        lockRuns()
-        let found = rawBlock(holding: UInt(bitPattern: address))
-        unlockRuns()
-        guard var (start, byteCount) = found else { return nil }
-        if has(CISTERN_HEAP_CHECKED) {
-            guard let user = checkedUserBlock(inRaw: start, byteCount: byteCount) else { return nil }
-            (start, byteCount) = user
-            let distance = UInt(bitPattern: address) &- start
-            guard distance < max(byteCount, 1) else { return nil }
-        }
+        let found =
+            has(CISTERN_HEAP_CHECKED)
+            ? checkedBlock(holding: UInt(bitPattern: address)) : rawBlock(holding: UInt(bitPattern: address))
+        guard let found else { return nil }
         return unsafe UnsafeMutableRawBufferPointer(
-            start: UnsafeMutableRawPointer(bitPattern: start), count: Int(bitPattern: byteCount))
+            start: UnsafeMutableRawPointer(bitPattern: found.start), count: Int(bitPattern: found.byteCount))
     }
 
-    /// The same as numbers, under the run lock.
+    /// The same as numbers. Takes the locks of what it finds.
     func rawBlock(holding address: UInt) -> (start: UInt, byteCount: UInt)? {
         let offset = address &- base
         guard offset < UInt(header.it.capacity_bytes) else { return nil }
+        let page = offset >> Layout.pageShift
+        lockRuns()
         let granule = granule(at: address)
-        guard granule >= header.it.first_granule, granule < header.it.top_granule else { return nil }
-        let entry = pageMapEntry(ofPage: offset >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry { return blockInSpan(entry, address: address) }
-        guard entry != Layout.metadataEntry, let start = allocatedRun(holding: granule) else { return nil }
-        return (self.address(ofGranule: start), UInt(allocatedLength(start)) << Layout.granuleShift)
+        let isInUse = granule >= header.it.first_granule && granule < header.it.top_granule
+        let entry = isInUse ? pageMapEntry(ofPage: page) : Layout.metadataEntry
+        let run = entry == 0 ? allocatedRun(holding: granule) : nil
+        let granules = run.map { allocatedLength($0) } ?? 0
+        unlockRuns()
+        if let run { return (self.address(ofGranule: run), UInt(granules) << Layout.granuleShift) }
+        return entry >= Layout.firstSpanEntry ? blockInSpan(entry, page: page, address: address) : nil
     }
 
-    private func blockInSpan(_ entry: UInt32, address: UInt) -> (start: UInt, byteCount: UInt)? {
+    /// A class's lock comes before the run lock, so a span is found without it and looked at again with it.
+    private func blockInSpan(_ entry: UInt32, page: UInt, address: UInt) -> (start: UInt, byteCount: UInt)? {
         let span = span(entry)
-        let byteCount = SizeClass.blockByteCount(UInt(span.it.size_class))
+        let index = UInt(span.it.size_class)
+        let sizeClass = sizeClass(index)
+        lock(sizeClass)
+        defer { unlock(sizeClass) }
+        lockRuns()
+        let isSame = pageMapEntry(ofPage: page) == entry && UInt(span.it.size_class) == index
+        unlockRuns()
+        guard isSame else { return nil }
         let number = blockNumber(of: address, in: span)
         guard number < UInt(span.it.block_count), !isFree(number, in: span) else { return nil }
+        let byteCount = SizeClass.blockByteCount(index)
         return (spanAddress(span) &+ number &* byteCount, byteCount)
     }
 

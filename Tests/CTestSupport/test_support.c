@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,10 @@ cistern_test_thread *cistern_test_thread_start(void (*body)(void *context), void
 void cistern_test_thread_join(cistern_test_thread *thread) {
   if (pthread_join(thread->thread, NULL) != 0) abort();
   free(thread);
+}
+
+void cistern_test_wait_until(const uint64_t *word, uint64_t value) {
+  while (cistern_test_atomic_load(word) < value) sched_yield();
 }
 
 typedef struct late_work {

@@ -1,7 +1,8 @@
 // cistern.h: the C face of Cistern, a bounded heap for language runtimes.
 //
 // A heap is one reservation of a known capacity; everything it needs lives inside it. All calls on one heap may come
-// from any thread, unless the heap was made with `single_thread`. No call exits, prints or touches errno.
+// from any thread, unless the heap was made with `single_thread`. No call prints or touches errno, and none ends the
+// process, but for misuse of a heap that was made with `checked`.
 #ifndef CISTERN_H
 #define CISTERN_H
 
@@ -31,14 +32,15 @@ typedef enum cistern_status {
   CISTERN_TOO_MANY_HEAPS = 6,          // 4096 heaps are alive in this process
 } cistern_status;
 
-// Begins with its own size, so that it can grow. Zero in every other field is the default.
+// Begins with its own size, so that it can grow. Zero in every other field is the default; fields that an older caller
+// does not have are zero, and fields of a newer caller that this library does not know must be.
 typedef struct cistern_heap_options {
-  size_t struct_byte_count;     // sizeof(cistern_heap_options)
+  size_t struct_byte_count;     // sizeof(cistern_heap_options); 8 to 4096
   uint64_t capacity_bytes;      // 1 MiB to 128 GiB, rounded up to 4 KiB
   uint64_t soft_limit_bytes;    // 0: none
   uint32_t minimum_alignment;   // 0 or 8: 16 where the size is a multiple of 16, else 8; 16: always 16
   bool single_thread;           // no atomics; every call from one thread at a time
-  bool checked;                 // redzones, poison, quarantine; misuse is reported
+  bool checked;                 // redzones, poison, quarantine; misuse traps
   bool no_huge_pages;           // never ask for transparent huge pages
   bool not_inherited;           // after fork the child has no heap
 } cistern_heap_options;

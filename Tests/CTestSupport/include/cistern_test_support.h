@@ -53,6 +53,9 @@ typedef struct cistern_test_thread cistern_test_thread;
 cistern_test_thread *_Nullable cistern_test_thread_start(void (*_Nonnull body)(void *_Nullable context), void *_Nullable context);
 void cistern_test_thread_join(cistern_test_thread *_Nonnull thread);
 
+// Waits until a word that threads share has at least a value.
+void cistern_test_wait_until(const uint64_t *_Nonnull word, uint64_t value);
+
 // A counter that threads share.
 static inline uint64_t cistern_test_atomic_load(const uint64_t *_Nonnull word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline void cistern_test_atomic_store(uint64_t *_Nonnull word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }

@@ -15,8 +15,11 @@ public func cisternHeapCreate(
     let given = unsafe options.pointee.struct_byte_count
     guard given >= MemoryLayout<Int>.size, given <= 4096 else { return CISTERN_INVALID_ARGUMENT.rawValue }
     // What a newer caller has may only be the default: a wish that is not understood must not be dropped in silence.
-    if given > known, unsafe UnsafeRawBufferPointer(start: options, count: given)[known...].contains(where: { $0 != 0 }) {
-        return CISTERN_INVALID_ARGUMENT.rawValue
+    let bytes = unsafe UnsafeRawBufferPointer(start: options, count: given)
+    var index = known
+    while index < given {
+        guard unsafe bytes[index] == 0 else { return CISTERN_INVALID_ARGUMENT.rawValue }
+        index += 1
     }
     var copy = cistern_heap_options()
     unsafe withUnsafeMutableBytes(of: &copy) { bytes in

@@ -42,7 +42,7 @@ extension BoundedHeap {
 
     private func noteAllocated(_ start: UInt32, granules: UInt32) {
         markTouched(fromGranule: start, granules: granules)
-        header.it.used_granules &+= UInt64(granules)
+        unsafe cistern_used_granules_store(header.pointer, header.it.used_granules &+ UInt64(granules))
         if header.it.used_granules > header.it.used_granules_high_water {
             header.it.used_granules_high_water = header.it.used_granules
         }
@@ -51,7 +51,7 @@ extension BoundedHeap {
 
     /// Gives a run back and joins it with free neighbours.
     func freeRun(_ start: UInt32, granules: UInt32) {
-        header.it.used_granules &-= UInt64(granules)
+        unsafe cistern_used_granules_store(header.pointer, header.it.used_granules &- UInt64(granules))
         returnGranules(start, granules: granules)
         noteFreed(granules: granules)
     }
@@ -204,7 +204,7 @@ extension BoundedHeap {
     func shrinkRun(_ start: UInt32, from granules: UInt32, to kept: UInt32) {
         guard kept < granules else { return }
         setBit(start &+ kept)
-        header.it.used_granules &-= UInt64(granules &- kept)
+        unsafe cistern_used_granules_store(header.pointer, header.it.used_granules &- UInt64(granules &- kept))
         returnGranules(start &+ kept, granules: granules &- kept)
         noteFreed(granules: granules &- kept)
     }

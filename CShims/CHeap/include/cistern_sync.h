@@ -69,6 +69,10 @@ static inline void cistern_cache_disclaim(cistern_heap *_Nonnull heap, uint64_t 
 static inline uint64_t cistern_used_granules(const cistern_heap *_Nonnull heap) {
   return __atomic_load_n(&heap->used_granules, __ATOMIC_RELAXED);
 }
+// Under the run lock, which is not held by whoever reads it above.
+static inline void cistern_used_granules_store(cistern_heap *_Nonnull heap, uint64_t value) {
+  __atomic_store_n(&heap->used_granules, value, __ATOMIC_RELAXED);
+}
 static inline void cistern_soft_limit_store(cistern_heap *_Nonnull heap, uint32_t value) {
   __atomic_store_n(&heap->soft_limit_reached, value, __ATOMIC_RELAXED);
 }

@@ -34,7 +34,7 @@ public final class Heap: @unchecked Sendable {
     ///
     /// - Parameter options: capacity and mode.
     /// - Throws: `HeapError.creation`, which names the limit in the way; nothing is left behind.
-    /// - Complexity: constant; at most four system calls. The limits of the process are not read, so
+    /// - Complexity: constant; three system calls, five when not inherited by fork. The limits of the process are not read, so
     ///   `capacityChoice.exceeds` is `nil`.
     public init(_ options: HeapOptions) throws(HeapError) {
         let given = CapacityChoice(bytes: options.capacityBytes, source: .api, reason: .given)

@@ -45,7 +45,7 @@ typedef struct cistern_heap_options {
   bool not_inherited;           // after fork the child has no heap
 } cistern_heap_options;
 
-// Creates a heap. Errors: every code above. On failure *heap is NULL. System calls: at most 4.
+// Creates a heap. Errors: every code above. On failure *heap is NULL. System calls: 3, or 5 with not_inherited.
 cistern_status cistern_heap_create(const cistern_heap_options *_Nonnull options, cistern_heap *_Nullable *_Nonnull heap);
 // Gives every page back. No other call on this heap may be in progress or follow.
 void cistern_heap_destroy(cistern_heap *_Nullable heap);

@@ -62,7 +62,7 @@ extension BoundedHeap {
     private func framedBlock(_ size: UInt, alignment: UInt) -> UInt {
         let front = max(Frame.headBytes, alignment)
         let (framed, overflow) = size.addingReportingOverflow(front + Frame.tailBytes + 15)
-        guard !overflow, framed <= UInt(header.it.capacity_bytes) else { return 0 }
+        guard !overflow, front <= UInt(UInt32.max), framed <= UInt(header.it.capacity_bytes) else { return 0 }
         let rawSize = framed & ~15
         let raw = alignment <= 16 ? checkedRawBlock(rawSize) : allocateAlignedBlock(rawSize, alignment: alignment)
         guard raw != 0 else { return 0 }

@@ -12,8 +12,8 @@ extension BoundedHeap {
 
     /// Reserves a heap's address space and lays it out.
     ///
-    /// Four system calls at most: one reservation of exactly the capacity, its name, one commit, and one advice when the
-    /// heap is not inherited. Nothing but the first pages is touched.
+    /// Three system calls: one reservation of exactly the capacity, its name, one commit; two advices more when the heap is
+    /// not inherited. Nothing but the first pages is touched.
     ///
     /// - Throws: `HeapCreationError`; nothing is left behind.
     /// - Complexity: constant.

@@ -14,7 +14,8 @@ public struct HeapOptions {
     public var alignsTo16 = false
     /// Every call comes from one thread at a time: no atomics.
     public var isForOneThread = false
-    /// Redzones, poison and a quarantine for freed blocks; misuse is found and reported. Several times slower.
+    /// Redzones, poison and a quarantine for freed blocks; misuse is found and reported. Several times slower. An
+    /// alignment of 4 GiB or more is answered with `nil`.
     public var isChecked = false
     /// May ask for transparent huge pages, above the first 4 MiB.
     public var usesHugePages = true

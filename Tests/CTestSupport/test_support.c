@@ -129,11 +129,12 @@ static void set_limit(int which, uint64_t value) {
 extern int __llvm_profile_write_file(void) __attribute__((weak));
 extern void __llvm_profile_set_filename(const char *name) __attribute__((weak));
 
-static int profile_count;
+static uint64_t profile_count;
 
 static void write_profile(void) {
   const char *pattern = getenv("LLVM_PROFILE_FILE");
-  if (pattern == NULL || __llvm_profile_write_file == NULL || __llvm_profile_set_filename == NULL || profile_count > 100) return;
+  bool is_measured = pattern != NULL && __llvm_profile_write_file != NULL && __llvm_profile_set_filename != NULL;
+  if (!is_measured || cistern_test_atomic_load(&profile_count) > 100) return;
   const char *slash = strrchr(pattern, '/');
   static char name[512];
   snprintf(name, sizeof name, "%.*schild-%d.profraw", slash == NULL ? 0 : (int)(slash - pattern + 1), pattern, (int)getpid());
@@ -167,7 +168,7 @@ static int wait_for(pid_t child) {
 
 int cistern_test_in_child(int (*body)(void *context), void *context, uint64_t address_space_limit, uint64_t data_limit,
                           unsigned seconds) {
-  profile_count++;
+  cistern_test_atomic_add(&profile_count, 1);
   pid_t child = fork();
   if (child < 0) return -1;
   if (child == 0) run_child(body, context, address_space_limit, data_limit, seconds);
@@ -179,7 +180,7 @@ int cistern_test_in_child_capturing(int (*body)(void *context), void *context, u
   int ends[2];
   *byte_count = 0;
   if (pipe(ends) != 0) return -1;
-  profile_count++;
+  cistern_test_atomic_add(&profile_count, 1);
   pid_t child = fork();
   if (child < 0) return -1;
   if (child == 0) {
@@ -287,7 +288,8 @@ static void *run_late_work(void *argument) {
   return NULL;
 }
 
-void cistern_test_thread_with_late_work(void (*body)(void *context), void (*late)(void *context), void *context) {
+void cistern_test_thread_with_late_work(void (*body)(void *context), void (*late)(void *context),
+                                        void *context) {
   late_work work = {body, late, context, 0, 0};
   pthread_t thread;
   if (pthread_key_create(&work.key, late_destructor) != 0) abort();
@@ -329,7 +331,9 @@ bool cistern_test_is_zero(uintptr_t address, size_t byte_count) {
 }
 
 // Also where no program may write: misuse is what some tests are about.
-__attribute__((no_sanitize("address"))) void cistern_test_write_byte(uintptr_t address, uint8_t value) { *(volatile uint8_t *)address = value; }
+__attribute__((no_sanitize("address"))) void cistern_test_write_byte(uintptr_t address, uint8_t value) {
+  *(volatile uint8_t *)address = value;
+}
 
 uint32_t cistern_test_sanitizer(void) {
 #if __has_feature(address_sanitizer)
@@ -369,6 +373,13 @@ uint64_t cistern_test_status_bytes(const char *label) {
   while (fgets(line, sizeof line, status) != NULL)
     if (strncmp(line, label, strlen(label)) == 0) value = strtoull(line + strlen(label), NULL, 10) * 1024;
   fclose(status);
+  return value;
+}
+
+uint64_t cistern_test_limit_above_use(uint32_t which, uint64_t slack) {
+  bool is_address_space = which == CISTERN_LIMIT_ADDRESS_SPACE;
+  uint64_t value = cistern_test_status_bytes(is_address_space ? "VmSize:" : "VmData:") + slack;
+  set_limit(is_address_space ? RLIMIT_AS : RLIMIT_DATA, value);
   return value;
 }
 

@@ -38,6 +38,17 @@ extension HeapSuites {
             }
         }
 
+        /// A checked block says in 32 bits how far its frame reaches before it.
+        @Test(.enabled(if: !Sanitizer.isPresent)) func aCheckedHeapHasAMostOfAlignment() throws {
+            let heap = try TestHeap(16 << 30) { $0.isChecked = true }
+            #expect(heap.allocate(10, alignment: 1 << 32) == nil)
+            #expect(heap.allocate(10, alignment: 1 << 33) == nil)
+            let block = try #require(heap.allocate(10, alignment: 1 << 20))
+            heap.free(block, 10)
+            #expect(heap.verify() == nil)
+            heap.destroy()
+        }
+
         @Test func sizesThatCannotBeAreRefused() throws {
             for isChecked in [false, true] {
                 let heap = try TestHeap(4 << 20) { $0.isChecked = isChecked }

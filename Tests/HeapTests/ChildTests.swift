@@ -1,4 +1,5 @@
 import CTestSupport
+import CVirtualMemory
 import Testing
 
 import HeapCore
@@ -7,7 +8,8 @@ extension HeapSuites {
     /// Real limits, in processes of their own.
     @Suite(.enabled(if: !Sanitizer.isPresent)) struct ChildTests {
         @Test func aDataLimitFillsTheHeapCleanly() {
-            let status = inChild(dataBytes: statusBytes("VmData:") + (64 << 20)) {
+            let status = inChild {
+                _ = cistern_test_limit_above_use(UInt32(CISTERN_LIMIT_DATA), 64 << 20)
                 guard let heap = try? TestHeap(1 << 30) else { return 1 }
                 // The table of blocks stands in the heap as well: Swift's arrays need memory that the limit refuses.
                 guard let table = heap.allocate(8 << 10) else { return 2 }
@@ -36,8 +38,8 @@ extension HeapSuites {
         }
 
         @Test func anAddressSpaceLimitIsNamed() {
-            let limit = statusBytes("VmSize:") + (8 << 20)
-            let status = inChild(addressSpaceBytes: limit) {
+            let status = inChild {
+                let limit = cistern_test_limit_above_use(UInt32(CISTERN_LIMIT_ADDRESS_SPACE), 8 << 20)
                 do throws(HeapCreationError) {
                     _ = try TestHeap(64 << 20)
                     return 1

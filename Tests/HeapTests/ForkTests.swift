@@ -89,6 +89,22 @@ extension HeapSuites {
             heap.destroy()
         }
 
+        @Test func aHeapForOneThreadIsInherited() throws {
+            let heap = try TestHeap(16 << 20) { $0.isForOneThread = true }
+            let block = try #require(heap.allocate(100))
+            cistern_test_fill(block, 100, 4)
+            let status = inChild {
+                guard cistern_test_holds(block, 100, 4), let other = heap.allocate(100), other != block else { return 1 }
+                heap.free(block, 100)
+                heap.free(other, 100)
+                return heap.verify() == nil && heap.destroy() ? 0 : 2
+            }
+            #expect(status == 0)
+            heap.free(block, 100)
+            #expect(heap.verify() == nil)
+            #expect(heap.destroy())
+        }
+
         @Test func aHeapThatIsNotInheritedAnswersNo() throws {
             let heap = try TestHeap(16 << 20) { $0.isInheritedByFork = false }
             let other = try TestHeap(16 << 20) { $0.isInheritedByFork = true }

@@ -6,14 +6,14 @@ import Testing
 
 extension HeapSuites {
     @Suite struct LifecycleTests {
-        @Test func aHeapIsReadyAfterFourCalls() throws {
+        @Test func aHeapIsReadyAfterThreeCalls() throws {
             for isInherited in [true, false] {
                 let table = FaultTable()
                 let heap = try TestHeap(16 << 30) {
                     table.install(in: &$0)
                     $0.isInheritedByFork = isInherited
                 }
-                #expect(table.counts.all <= (isInherited ? 4 : 5))
+                #expect(table.counts.all == (isInherited ? 3 : 5))
                 #expect(table.counts.reserve == 1)
                 #expect(table.counts.reservedBytes == 16 << 30)
                 #expect(table.counts.commit == 1)
@@ -43,7 +43,8 @@ extension HeapSuites {
                 #expect(heap.destroy())
             }
             #expect(sameAddress > count / 2)
-            #expect(cistern_test_mapping_count() <= before + 50)
+            // Other suites run meanwhile; a leak would be thousands.
+            #expect(cistern_test_mapping_count() <= before + 400)
         }
 
         @Test func nineHeapsInOneThread() throws {

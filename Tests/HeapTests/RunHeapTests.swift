@@ -13,7 +13,8 @@ extension HeapSuites {
 
         /// Wraps a run-heap test: runs taken here are counted as blocks, so that verify() knows them.
         private func take(_ heap: TestHeap, _ granules: UInt32, alignment: UInt32 = 1) -> Run? {
-            let start = alignment == 1
+            let start =
+                alignment == 1
                 ? heap.core.allocateRun(granules) : heap.core.allocateAlignedRun(granules, alignment: alignment)
             guard start != 0 else { return nil }
             heap.core.header.it.run_block_count += 1

@@ -160,7 +160,10 @@ extension HeapSuites {
                     }
                     let size = random.size(most: 20_000)
                     let kind = random.below(10)
-                    let block = kind == 0 ? heap.allocate(size, alignment: 256) : kind == 1 ? heap.allocateZeroed(size) : heap.allocate(size)
+                    let block =
+                        kind == 0
+                        ? heap.allocate(size, alignment: 256)
+                        : kind == 1 ? heap.allocateZeroed(size) : heap.allocate(size)
                     guard let block else { continue }
                     if kind == 1, !cistern_test_is_zero(block, size) { wrong.add(1) }
                     let seed = random.next()

@@ -51,14 +51,38 @@ extension HeapSuites {
             let subject = try Subject()
             let (core, hole, run) = (subject.core, subject.hole, subject.run)
             let top = core.header.it.top_granule
-            subject.expect(.runsDoNotTile) { core.clearBit(top) } _: { core.setBit(top) }
-            subject.expect(.runBlocks) { core.setBit(run + 10) } _: { core.clearBit(run + 10) }
+            subject.expect(.runsDoNotTile) {
+                core.clearBit(top)
+            } _: {
+                core.setBit(top)
+            }
+            subject.expect(.runBlocks) {
+                core.setBit(run + 10)
+            } _: {
+                core.clearBit(run + 10)
+            }
             let start = core.address(ofGranule: hole)
             let end = core.address(ofGranule: hole + 100)
-            subject.expect(.freeRunMisdescribed) { Memory.store32(end - 4, 99) } _: { Memory.store32(end - 4, 100) }
-            subject.expect(.freeRunMisdescribed) { core.clearBit(hole + 99) } _: { core.setBit(hole + 99) }
-            subject.expect(.runsDoNotTile) { Memory.store32(start, 0) } _: { Memory.store32(start, 100) }
-            subject.expect(.runsDoNotTile) { Memory.store32(start, 1 << 30) } _: { Memory.store32(start, 100) }
+            subject.expect(.freeRunMisdescribed) {
+                Memory.store32(end - 4, 99)
+            } _: {
+                Memory.store32(end - 4, 100)
+            }
+            subject.expect(.freeRunMisdescribed) {
+                core.clearBit(hole + 99)
+            } _: {
+                core.setBit(hole + 99)
+            }
+            subject.expect(.runsDoNotTile) {
+                Memory.store32(start, 0)
+            } _: {
+                Memory.store32(start, 100)
+            }
+            subject.expect(.runsDoNotTile) {
+                Memory.store32(start, 1 << 30)
+            } _: {
+                Memory.store32(start, 100)
+            }
             // Two free runs side by side where there was one.
             subject.expect(.freeRunsAdjoin) {
                 core.removeFreeRun(hole)
@@ -78,22 +102,50 @@ extension HeapSuites {
             let subject = try Subject()
             let (core, hole) = (subject.core, subject.hole)
             let header = core.header
-            subject.expect(.freeRunCount) { header.it.free_run_count += 1 } _: { header.it.free_run_count -= 1 }
-            subject.expect(.usedGranules) { header.it.used_granules += 1 } _: { header.it.used_granules -= 1 }
-            subject.expect(.usedGranules) { header.it.span_granules += 1 } _: { header.it.span_granules -= 1 }
-            subject.expect(.usedGranules) { header.it.metadata_granules -= 1 } _: { header.it.metadata_granules += 1 }
-            subject.expect(.runBlocks) { header.it.run_block_count += 1 } _: { header.it.run_block_count -= 1 }
-            subject.expect(.cacheClaim) { header.it.cache_claim_bytes += 8 } _: { header.it.cache_claim_bytes -= 8 }
+            subject.expect(.freeRunCount) {
+                header.it.free_run_count += 1
+            } _: {
+                header.it.free_run_count -= 1
+            }
+            subject.expect(.usedGranules) {
+                header.it.used_granules += 1
+            } _: {
+                header.it.used_granules -= 1
+            }
+            subject.expect(.usedGranules) {
+                header.it.span_granules += 1
+            } _: {
+                header.it.span_granules -= 1
+            }
+            subject.expect(.usedGranules) {
+                header.it.metadata_granules -= 1
+            } _: {
+                header.it.metadata_granules += 1
+            }
+            subject.expect(.runBlocks) {
+                header.it.run_block_count += 1
+            } _: {
+                header.it.run_block_count -= 1
+            }
+            subject.expect(.cacheClaim) {
+                header.it.cache_claim_bytes += 8
+            } _: {
+                header.it.cache_claim_bytes -= 8
+            }
             // The free run leaves its bin, or stands in one for another length.
             let bin = BoundedHeap.runBin(100)
             let bins = header.address + UInt(CISTERN_RUN_BINS_OFFSET)
             let word = header.address + UInt(CISTERN_BIN_WORDS_OFFSET) + UInt(bin / 64) * 8
             let bit = UInt64(1) << UInt64(bin % 64)
             #expect(core.binHead(bin) == hole)
-            subject.expect(.binMisfiled) { Memory.store64(word, Memory.load64(word) & ~bit) } _: {
+            subject.expect(.binMisfiled) {
+                Memory.store64(word, Memory.load64(word) & ~bit)
+            } _: {
                 Memory.store64(word, Memory.load64(word) | bit)
             }
-            subject.expect(.binMisfiled) { Memory.store32(bins + UInt(bin) * 4, subject.run) } _: {
+            subject.expect(.binMisfiled) {
+                Memory.store32(bins + UInt(bin) * 4, subject.run)
+            } _: {
                 Memory.store32(bins + UInt(bin) * 4, hole)
             }
             subject.expect(.freeRunCount) {
@@ -111,27 +163,79 @@ extension HeapSuites {
             let core = subject.core
             let span = core.span(subject.span)
             let full = core.span(subject.full)
-            let sizeClass = core.sizeClass(UInt(span.it.size_class))
-            subject.expect(.spanMisdescribed) { span.it.first_page += 1 } _: { span.it.first_page -= 1 }
-            subject.expect(.spanMisdescribed) { span.it.size_class = 64 } _: { span.it.size_class = full.it.size_class }
+            subject.expect(.spanMisdescribed) {
+                span.it.first_page += 1
+            } _: {
+                span.it.first_page -= 1
+            }
+            subject.expect(.spanMisdescribed) {
+                span.it.size_class = 64
+            } _: {
+                span.it.size_class = full.it.size_class
+            }
             let page = span.it.first_page
             let last = page + UInt32(span.it.page_count) - 1
             if last != page {
-                subject.expect(.spanMisdescribed) { core.setPageMapEntry(ofPage: last, subject.full) } _: {
+                subject.expect(.spanMisdescribed) {
+                    core.setPageMapEntry(ofPage: last, subject.full)
+                } _: {
                     core.setPageMapEntry(ofPage: last, subject.span)
                 }
             }
-            subject.expect(.spanMisdescribed) { full.it.used += 1 } _: { full.it.used -= 1 }
-            subject.expect(.spanBits) { span.it.used += 1 } _: { span.it.used -= 1 }
-            subject.expect(.spanListing) { span.it.is_listed = 0 } _: { span.it.is_listed = 1 }
-            subject.expect(.spanListing) { full.it.is_listed = 1 } _: { full.it.is_listed = 0 }
+            subject.expect(.spanMisdescribed) {
+                full.it.used += 1
+            } _: {
+                full.it.used -= 1
+            }
+            subject.expect(.spanBits) {
+                span.it.used += 1
+            } _: {
+                span.it.used -= 1
+            }
+            subject.expect(.spanListing) {
+                span.it.is_listed = 0
+            } _: {
+                span.it.is_listed = 1
+            }
+            subject.expect(.spanListing) {
+                full.it.is_listed = 1
+            } _: {
+                full.it.is_listed = 0
+            }
             let previous = span.it.previous
-            subject.expect(.spanListing) { span.it.previous = subject.full } _: { span.it.previous = previous }
-            subject.expect(.classCounts) { sizeClass.it.used_block_count += 1 } _: { sizeClass.it.used_block_count -= 1 }
-            subject.expect(.classCounts) { sizeClass.it.span_count += 1 } _: { sizeClass.it.span_count -= 1 }
-            subject.expect(.classCounts) { sizeClass.it.span_byte_count += 1 } _: { sizeClass.it.span_byte_count -= 1 }
+            subject.expect(.spanListing) {
+                span.it.previous = subject.full
+            } _: {
+                span.it.previous = previous
+            }
+            subject.heap.destroy()
+        }
+
+        @Test func classes() throws {
+            let subject = try Subject()
+            let core = subject.core
+            let sizeClass = core.sizeClass(UInt(core.span(subject.span).it.size_class))
+            subject.expect(.classCounts) {
+                sizeClass.it.used_block_count += 1
+            } _: {
+                sizeClass.it.used_block_count -= 1
+            }
+            subject.expect(.classCounts) {
+                sizeClass.it.span_count += 1
+            } _: {
+                sizeClass.it.span_count -= 1
+            }
+            subject.expect(.classCounts) {
+                sizeClass.it.span_byte_count += 1
+            } _: {
+                sizeClass.it.span_byte_count -= 1
+            }
             let head = sizeClass.it.list_head
-            subject.expect(.classCounts) { sizeClass.it.list_head = 0 } _: { sizeClass.it.list_head = head }
+            subject.expect(.classCounts) {
+                sizeClass.it.list_head = 0
+            } _: {
+                sizeClass.it.list_head = head
+            }
             subject.heap.destroy()
         }
     }

@@ -87,6 +87,8 @@ uint32_t cistern_test_sanitizer(void);
 uint64_t cistern_test_mapping_count(void);
 uint64_t cistern_test_resident_page_count(uintptr_t address, size_t byte_count);
 uint64_t cistern_test_status_bytes(const char *_Nonnull label);
+// For a child: sets a limit (CISTERN_LIMIT_*) this much above what it uses now. Returns the limit.
+uint64_t cistern_test_limit_above_use(uint32_t which, uint64_t slack);
 
 // CISTERN_TEST_SEED, or else `otherwise`. CISTERN_TEST_SCALE=small: a tenth of the steps, and at least one.
 uint64_t cistern_test_seed(uint64_t otherwise);

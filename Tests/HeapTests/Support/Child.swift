@@ -19,15 +19,12 @@ private func body(_ context: UnsafeMutableRawPointer?) -> Body {
 }
 
 /// Runs a closure in a forked child. Returns its exit code, or 256 + the signal that ended it.
-func inChild(
-    addressSpaceBytes: UInt64 = 0, dataBytes: UInt64 = 0, seconds: UInt32 = 60, _ run: () -> Int32
-) -> Int32 {
+func inChild(seconds: UInt32 = 60, _ run: () -> Int32) -> Int32 {
     withoutActuallyEscaping(run) { run in
         let box = Body(run)
         return withExtendedLifetime(box) {
             unsafe cistern_test_in_child(
-                { context in unsafe body(context).run() }, Unmanaged.passUnretained(box).toOpaque(), addressSpaceBytes, dataBytes,
-                seconds)
+                { context in unsafe body(context).run() }, Unmanaged.passUnretained(box).toOpaque(), 0, 0, seconds)
         }
     }
 }
@@ -135,7 +132,9 @@ func inThreadWithLateWork(_ run: () -> Void, late: () -> Void) {
     private var thread: OpaquePointer?
 
     init(_ run: @escaping () -> Void) {
-        box = Body { run(); return 0 }
+        box = Body {
+            run(); return 0
+        }
         unsafe thread = cistern_test_thread_start({ context in _ = unsafe body(context).run() }, Unmanaged.passUnretained(box).toOpaque())
     }
 
@@ -213,8 +212,5 @@ enum Sanitizer {
     static var isAddress: Bool { cistern_test_sanitizer() == UInt32(CISTERN_TEST_ADDRESS_SANITIZER) }
     static var isPresent: Bool { isThread || isAddress }
 }
-
-/// A line of /proc/self/status, in bytes.
-func statusBytes(_ label: String) -> UInt64 { unsafe cistern_test_status_bytes(label) }
 
 func scaled(_ count: Int) -> Int { Int(cistern_test_scaled(UInt64(count))) }

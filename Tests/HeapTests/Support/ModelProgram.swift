@@ -59,7 +59,10 @@ struct ModelProgram<Source: BlockSource> {
         let size = random.size(most: mostBytes)
         let kind = random.below(10)
         let alignment = kind == 0 ? 1 << random.below(14) : 1
-        let block = kind == 0 ? source.allocate(size, alignment: alignment) : kind == 1 ? source.allocateZeroed(size) : source.allocate(size)
+        let block =
+            kind == 0
+            ? source.allocate(size, alignment: alignment)
+            : kind == 1 ? source.allocateZeroed(size) : source.allocate(size)
         guard let block else {
             refusals += 1
             return

@@ -129,12 +129,6 @@ struct Extent: Equatable {
     /// Decommit leaves the bytes as they are from now on, and says so.
     func readsAsStale() { unsafe pointer.pointee.reads_as = UInt32(CISTERN_READS_AS_STALE) }
 
-    /// What read_limit answers; 0: ask the system.
-    func setLimits(addressSpaceBytes: UInt64 = 0, dataBytes: UInt64 = 0) {
-        unsafe pointer.pointee.address_space_limit = addressSpaceBytes
-        unsafe pointer.pointee.data_limit = dataBytes
-    }
-
     /// Refuses the call with this number, counted from now, with ENOMEM; once or for ever.
     func refuse(_ number: UInt64, forEver: Bool) {
         unsafe pointer.pointee.fail_at = pointer.pointee.call_count + number
@@ -154,9 +148,6 @@ struct Extent: Equatable {
         let calls = unsafe UnsafeRawPointer(pointer).advanced(by: MemoryLayout<cistern_fault_table>.offset(of: \.calls)!)
         unsafe options.systemCalls = calls.assumingMemoryBound(to: cistern_os_calls.self)
     }
-
-    /// What a file reads as.
-    func setFile(_ path: String, _ text: String) { unsafe cistern_fault_table_set_file(pointer, path, text) }
 
     /// Gives a reservation back that a heap could not.
     func release(_ base: UInt, _ byteCount: Int) -> Bool {

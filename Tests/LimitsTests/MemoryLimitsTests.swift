@@ -189,7 +189,9 @@ let v2Mounts = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2
 }
 
 /// A child process with limits of its own, through the real system calls. Exit codes 11 to 13 name what is wrong.
-@Suite struct RealLimitsTests {
+/// A sanitizer maps more than any limit allows.
+@Suite(.enabled(if: cistern_test_sanitizer() == UInt32(CISTERN_TEST_NO_SANITIZER), "needs real limits"))
+struct RealLimitsTests {
     @Test func aChildFindsItsOwnLimits() {
         let status = unsafe cistern_test_in_child(
             { _ in

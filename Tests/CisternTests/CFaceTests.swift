@@ -239,7 +239,7 @@ extension FaceSuites {
             heap.destroy()
         }
 
-        @Test func inheritance() throws {
+        @Test(.enabled(if: !hasSanitizer, "forks beside the threads of a sanitizer")) func inheritance() throws {
             for notInherited in [false, true] {
                 let heap = try CHandle(4 << 20) { $0.not_inherited = notInherited }
                 let block = try #require(heap.take(1000))

@@ -153,6 +153,9 @@ static _Noreturn void run_child(int (*body)(void *context), void *context, uint6
   signal(SIGABRT, SIG_DFL);
   set_limit(RLIMIT_AS, address_space_limit);
   set_limit(RLIMIT_DATA, data_limit);
+  // The thread that forked may have signals blocked, the alarm among them.
+  sigset_t none;
+  if (sigemptyset(&none) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0) _exit(125);
   alarm(seconds);
   int code = body(context);
   write_profile();

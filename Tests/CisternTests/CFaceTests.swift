@@ -213,7 +213,7 @@ extension FaceSuites {
             heap.destroy()
         }
 
-        @Test func aCheckedHeap() throws {
+        @Test(.enabled(if: !hasSanitizer)) func aCheckedHeap() throws {
             let heap = try CHandle(4 << 20) { $0.checked = true }
             let block = try #require(heap.take(13))
             #expect(heap.usableSize(block) == 13)

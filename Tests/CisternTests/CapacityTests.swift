@@ -79,7 +79,7 @@ extension FaceSuites {
         }
 
         /// In a child, which may change its environment.
-        @Test func theEnvironment() {
+        @Test(.enabled(if: !hasSanitizer)) func theEnvironment() {
             let status = inChild {
                 guard unsafe setenv("SKIP_CAPACITY", "12M", 1) == 0, let set = try? Heap(capacity: .environment()) else { return 1 }
                 guard set.capacityBytes == 12 << 20, set.capacityChoice.source == .environment else { return 2 }

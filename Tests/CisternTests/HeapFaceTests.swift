@@ -137,7 +137,7 @@ extension FaceSuites {
         }
 
         /// In a child, where no other test maps memory meanwhile.
-        @Test func theReservationEndsWithTheObject() {
+        @Test(.enabled(if: !hasSanitizer)) func theReservationEndsWithTheObject() {
             let status = inChild {
                 do {
                     var heap: Heap? = try Heap(capacityBytes: 32 << 20)

@@ -200,15 +200,70 @@ extension BoundedHeap {
         let previous = span.it.previous
         if next != 0 { self.span(next).it.previous = previous }
         if previous != 0 { self.span(previous).it.next = next } else { sizeClass.it.list_head = next }
+        endFilling(from: entry)
         span.it.is_listed = 0
         span.it.next = 0
         span.it.previous = 0
     }
 
-    /// Takes up to `want` blocks from the span that is being filled, lowest addresses first, and stores their addresses
-    /// from `slots` on. The class must have a listed span, and `want` is not 0. Returns how many.
-    func takeBlocks(from sizeClass: Ref<cistern_class>, want: UInt, into slots: UInt) -> UInt {
-        let entry = sizeClass.it.list_head
+    /// How many listed spans a thread looks at for one of its own.
+    private static var spanSearchLimit: Int { 16 }
+
+    /// The span that a thread's refills come from, preferably one it filled itself from before: threads that get neighbours
+    /// write to the same cache lines, and two of them ran at half their speed. A span that another thread is filling
+    /// itself from now is left alone. nil when there is none among the first few.
+    func ownSpan(of bin: Ref<cistern_bin>, inCacheAt page: UInt32, of sizeClass: Ref<cistern_class>) -> UInt32? {
+        let current = source(of: bin)
+        if current != 0 { return current }
+        var entry = sizeClass.it.list_head
+        var best: UInt32?
+        var count = 0
+        while entry != 0, count < Self.spanSearchLimit {
+            let owner = span(entry).it.owner_page
+            if owner == page {
+                best = entry
+                break
+            }
+            if best == nil, !isBeingFilledFrom(entry) { best = entry }
+            entry = span(entry).it.next
+            count &+= 1
+        }
+        guard let best else { return nil }
+        span(best).it.owner_page = page
+        setSource(of: bin, to: best)
+        return best
+    }
+
+    /// The span a bin is filled from. Apart from the bin's other fields: it is the class lock's, they are the owner's alone.
+    private func source(of bin: Ref<cistern_bin>) -> UInt32 { Memory.load32(bin.address &+ UInt(CISTERN_BIN_SPAN_OFFSET)) }
+
+    private func setSource(of bin: Ref<cistern_bin>, to entry: UInt32) {
+        Memory.store32(bin.address &+ UInt(CISTERN_BIN_SPAN_OFFSET), entry)
+    }
+
+    private func isBeingFilledFrom(_ entry: UInt32) -> Bool {
+        let span = span(entry)
+        guard span.it.owner_page != 0 else { return false }
+        return source(of: bin(UInt(span.it.size_class), of: cache(atPage: span.it.owner_page))) == entry
+    }
+
+    /// Ends a thread's filling from a span. Takes the class's lock.
+    func disown(_ index: UInt, of bin: Ref<cistern_bin>) {
+        let sizeClass = sizeClass(index)
+        lock(sizeClass)
+        setSource(of: bin, to: 0)
+        unlock(sizeClass)
+    }
+
+    /// A span that leaves its class's list is nobody's source; whose it was stays written down.
+    private func endFilling(from entry: UInt32) {
+        guard isBeingFilledFrom(entry) else { return }
+        setSource(of: bin(UInt(span(entry).it.size_class), of: cache(atPage: span(entry).it.owner_page)), to: 0)
+    }
+
+    /// Takes up to `want` blocks from a listed span, lowest addresses first, and stores their addresses from `slots` on.
+    /// `want` is not 0. Returns how many.
+    func takeBlocks(from entry: UInt32, of sizeClass: Ref<cistern_class>, want: UInt, into slots: UInt) -> UInt {
         let span = span(entry)
         let start = spanAddress(span)
         let byteCount = SizeClass.blockByteCount(UInt(span.it.size_class))

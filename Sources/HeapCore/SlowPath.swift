@@ -36,33 +36,49 @@ extension BoundedHeap {
         let sizeClass = sizeClass(index)
         lock(sizeClass)
         defer { unlock(sizeClass) }
-        if sizeClass.it.list_head == 0 {
+        let bin = cache.map { self.bin(index, of: $0) }
+        var entry = source(of: sizeClass, for: bin, cache: cache)
+        if entry == nil {
             if startsInRuns(sizeClass, index: index) { return allocateRunBlock(size, cache: cache) }
-            guard addSpan(to: sizeClass, index: index) else {
-                // No free page: a run of granules may still be there.
-                return SizeClass.blockByteCount(index) > 64 ? allocateRunBlock(size, cache: cache) : 0
+            if addSpan(to: sizeClass, index: index) {
+                entry = source(of: sizeClass, for: bin, cache: cache)
+            } else if sizeClass.it.list_head != 0 {
+                // No room for a span of one's own: another thread's will do.
+                entry = sizeClass.it.list_head
             }
         }
+        guard let entry else {
+            // No free page: a run of granules may still be there.
+            return SizeClass.blockByteCount(index) > 64 ? allocateRunBlock(size, cache: cache) : 0
+        }
         noteRequested(Int64(size), cache: cache)
-        guard let cache else { return takeBlock(from: sizeClass) }
-        let bin = bin(index, of: cache)
+        guard let bin else { return takeBlock(from: entry, of: sizeClass) }
         _ = raiseLimit(index, of: bin)
         // Half a stack: the other half is room for what comes back.
         let half = UInt(bin.it.end &- bin.it.bottom) / 16
         let bottom = UInt(bin.it.bottom)
-        guard half > 0 else { return takeBlock(from: sizeClass) }
-        let count = takeBlocks(from: sizeClass, want: half, into: bottom)
+        guard half > 0 else { return takeBlock(from: entry, of: sizeClass) }
+        let count = takeBlocks(from: entry, of: sizeClass, want: half, into: bottom)
         // The stack gives its newest first: turned round, it gives the lowest address first.
         reverse(from: bottom, count: count)
         bin.it.top = uintptr_t(bottom &+ (count &- 1) << 3)
         return Memory.loadWord(UInt(bin.it.top))
     }
 
-    private func takeBlock(from sizeClass: Ref<cistern_class>) -> UInt {
+    /// The span to take from: the thread's own, or, without a cache, any; nil when there is none yet.
+    private func source(
+        of sizeClass: Ref<cistern_class>, for bin: Ref<cistern_bin>?, cache: Ref<cistern_cache>?
+    ) -> UInt32? {
+        guard let bin, let cache else { return sizeClass.it.list_head != 0 ? sizeClass.it.list_head : nil }
+        let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
+        return ownSpan(of: bin, inCacheAt: page, of: sizeClass)
+    }
+
+    private func takeBlock(from entry: UInt32, of sizeClass: Ref<cistern_class>) -> UInt {
         var block: UInt = 0
         // Safety: the slot is a local word, alive during the call.
         _ = unsafe withUnsafeMutablePointer(to: &block) { slot in
-            takeBlocks(from: sizeClass, want: 1, into: UInt(bitPattern: slot))
+            takeBlocks(from: entry, of: sizeClass, want: 1, into: UInt(bitPattern: slot))
         }
         return block
     }

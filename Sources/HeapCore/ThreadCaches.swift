@@ -62,7 +62,7 @@ extension BoundedHeap {
             bin.it.top = uintptr_t(slots)
             bin.it.end = uintptr_t(slots)
             slots &+= depthLimit(index) << 3
-            bin.it.most = uintptr_t(slots)
+            bin.it.most_bytes = UInt32(truncatingIfNeeded: depthLimit(index) << 3)
         }
         cache.it.next_page = header.it.cache_list_page
         header.it.cache_list_page = granule >> 6
@@ -86,7 +86,7 @@ extension BoundedHeap {
     /// Lets a bin hold twice as much, if the heap allows. Returns whether it may.
     func raiseLimit(_ index: UInt, of bin: Ref<cistern_bin>) -> Bool {
         let old = UInt(bin.it.end &- bin.it.bottom)
-        let new = min(UInt(bin.it.most &- bin.it.bottom), max(16, old &* 2))
+        let new = min(UInt(bin.it.most_bytes), max(16, old &* 2))
         guard new > old else { return false }
         let byteCount = UInt64(new &- old) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
         guard unsafe cistern_cache_claim(header.pointer, byteCount, claimLimitBytes(index)) else { return false }
@@ -111,6 +111,7 @@ extension BoundedHeap {
         for index in 0..<SizeClass.binCount {
             let bin = bin(index, of: cache)
             if bin.it.top != bin.it.bottom { flush(index, of: bin, count: blockCount(bin)) }
+            if index < SizeClass.smallCount { disown(index, of: bin) }
             let byteCount = claimedBytes(index, of: cache)
             if byteCount > 0 { unsafe cistern_cache_disclaim(header.pointer, byteCount) }
             bin.it.end = bin.it.bottom

@@ -46,7 +46,7 @@ typedef struct cistern_span {
   uint8_t size_class;
   uint8_t is_listed;     // in the class's list
   uint16_t free_in_chunk;  // scratch: how many of the records of this one's page are free
-  uint16_t reserved[2];
+  uint32_t owner_page;   // the thread cache that last filled itself from this span; 0: none
   uint64_t bits[4];
 } cistern_span;
 
@@ -64,12 +64,13 @@ typedef struct cistern_class {
 } cistern_class;
 
 // Blocks of one size that a thread holds ready: a stack of addresses between `bottom` and `top`, with room up to `end`.
-// All four are addresses inside the cache's own pages; `most` is as far as `end` may ever go.
+// The three are addresses inside the cache's own pages.
 typedef struct cistern_bin {
   uintptr_t top;
   uintptr_t end;
   uintptr_t bottom;
-  uintptr_t most;
+  uint32_t most_bytes;  // as far as `end` may ever go from `bottom`
+  uint32_t span;        // the span that refills come from, under the class's lock; 0: none
 } cistern_bin;
 
 // The blocks one thread holds ready. Its stacks follow it, in whole pages.
@@ -157,6 +158,7 @@ enum {
   CISTERN_BIN_WORDS_OFFSET = offsetof(cistern_heap, bin_words),
   CISTERN_RUN_BINS_OFFSET = offsetof(cistern_heap, bins),
   CISTERN_QUARANTINE_OFFSET = offsetof(cistern_heap, quarantine),
+  CISTERN_BIN_SPAN_OFFSET = offsetof(cistern_bin, span),
   CISTERN_CACHE_BINS_OFFSET = offsetof(cistern_cache, bins),
 };
 

@@ -116,7 +116,8 @@ extension HeapSuites {
             withExtendedLifetime(log) {}
         }
 
-        @Test(arguments: misuses) func misuseTrapsWithoutAReport(misuse: Misuse) {
+        @Test(.enabled(if: !Sanitizer.isThread, "forks beside the threads of a sanitizer"), arguments: misuses)
+        func misuseTrapsWithoutAReport(misuse: Misuse) {
             let (status, text) = inChildCapturing(seconds: 30) {
                 guard let heap = try? TestHeap(16 << 20, { $0.isChecked = true }) else { return 99 }
                 _ = misuse.commit(heap)

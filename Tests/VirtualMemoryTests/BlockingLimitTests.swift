@@ -169,7 +169,8 @@ extension FaultTable {
 /// The same, where the limits are real.
 ///
 /// Safety: the function in the child is given no context.
-@Suite struct RealLimitTests {
+@Suite(.enabled(if: cistern_test_sanitizer() != UInt32(CISTERN_TEST_THREAD_SANITIZER), "forks beside the threads of a sanitizer"))
+struct RealLimitTests {
     private static let limitBytes: UInt64 = 32 << 30
 
     @Test func theAddressSpaceLimitIsNamed() {

@@ -20,7 +20,7 @@
 
 // Free runs are binned by length: exact below 16 granules, then 8 bins per doubling (two-level segregated fit,
 // Masmano et al. 2004).
-enum { CISTERN_RUN_BIN_COUNT = 256, CISTERN_SMALL_CLASS_COUNT = 64, CISTERN_CACHE_BIN_COUNT = 120 };
+enum { CISTERN_RUN_BIN_COUNT = 256, CISTERN_CACHE_BIN_COUNT = 120 };
 
 // A Swift statement that changes one field of a record counts, for the thread sanitizer, as an access to the record's first
 // word. Records that several threads use therefore begin with a word that nobody reads or writes.

@@ -26,10 +26,11 @@ let package = Package(
         // The heap: run heap, size classes, block spans, thread caches, statistics, verification.
         .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
+        .target(name: "Cistern", dependencies: ["CVirtualMemory", "HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
-        .target(name: "CisternC", dependencies: ["CCistern", "CHeap", "HeapCore", "VirtualMemory"], swiftSettings: strict),
+        .target(
+            name: "CisternC", dependencies: ["CCistern", "CHeap", "CVirtualMemory", "HeapCore", "VirtualMemory"], swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),
         // The same replay in a program without the Swift runtime, for every allocator that is a malloc; cistern-bench starts it.

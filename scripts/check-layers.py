@@ -24,9 +24,9 @@ LAYERS = {
     "Limits": ("Sources/Limits", {"CVirtualMemory"}),
     "CHeap": ("CShims/CHeap", {"CVirtualMemory"}),
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "VirtualMemory"}),
+    "Cistern": ("Sources/Cistern", {"CVirtualMemory", "HeapCore", "Limits", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CHeap", "HeapCore", "VirtualMemory"}),
+    "CisternC": ("Sources/CisternC", {"CCistern", "CHeap", "CVirtualMemory", "HeapCore", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
     "cistern-bench-malloc": ("Benchmarks/MallocReplay", {"CReplay"}),
     "CisternBench": (

@@ -23,6 +23,12 @@ const char *cistern_status_text(cistern_status status) {
     case CISTERN_RESERVATION_REFUSED: return "the system refused to reserve the capacity";
     case CISTERN_COMMIT_REFUSED: return "the system refused to make the heap's first pages usable";
     case CISTERN_TOO_MANY_HEAPS: return "4096 heaps are alive in this process";
+    case CISTERN_PROGRAM_NOT_FOUND: return "there is no such program";
+    case CISTERN_PROGRAM_NOT_EXECUTABLE: return "the program is there and cannot be executed";
+    case CISTERN_PROGRAM_ARGUMENTS_TOO_LONG: return "arguments and environment are more than the system takes";
+    case CISTERN_PROGRAM_NO_MEMORY: return "no memory for the program, or no process";
+    case CISTERN_PROGRAM_CANNOT_WAIT: return "the program was started, and how it ended cannot be learned";
+    case CISTERN_PROGRAM_SYSTEM_REFUSED: return "the system refused to start the program";
   }
   return "unknown status";
 }

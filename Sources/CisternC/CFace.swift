@@ -83,6 +83,18 @@ public func cisternTrim(_ heap: OpaquePointer) -> Int {
     unsafe Int(truncatingIfNeeded: BoundedHeap(heap).trim())
 }
 
+/// `cistern_trim_at_safe_point`; cistern.h says what it does and what can fail.
+@c(cistern_trim_at_safe_point)
+public func cisternTrimAtSafePoint(_ heap: OpaquePointer) -> Int {
+    unsafe Int(truncatingIfNeeded: BoundedHeap(heap).trimAtSafePoint())
+}
+
+/// `cistern_discard`; cistern.h says what it does and what can fail.
+@c(cistern_discard)
+public func cisternDiscard(_ heap: OpaquePointer) -> Int {
+    unsafe Int(truncatingIfNeeded: BoundedHeap(heap).discard())
+}
+
 /// `cistern_verify`; cistern.h says what it does and what can fail.
 @c(cistern_verify)
 public func cisternVerify(_ heap: OpaquePointer) -> Bool {

@@ -59,6 +59,40 @@ import Testing
     func holds(_ address: UInt?) -> Bool { unsafe cistern_contains(.init(heap), pointer(address)) }
     func trim() -> Int { unsafe cistern_trim(.init(heap)) }
     func verify() -> Bool { unsafe cistern_verify(.init(heap)) }
+    func discard() -> Int { unsafe cistern_discard(.init(heap)) }
+    func trimAtSafePoint() -> Int { unsafe cistern_trim_at_safe_point(.init(heap)) }
+
+    func handOver(_ name: String, _ arguments: [String]) -> cistern_status {
+        unsafe withList([name] + arguments) { unsafe cistern_hand_over(.init(heap), name, $0, nil) }
+    }
+
+    func handOverAndWait(
+        _ name: String, _ arguments: [String]
+    ) -> (status: cistern_status, code: Int32, signal: Int32, isDiscarded: Bool) {
+        var (code, signal, isDiscarded): (Int32, Int32, Bool) = (99, 99, false)
+        let status = unsafe withList([name] + arguments) {
+            unsafe cistern_hand_over_and_wait(.init(heap), name, $0, nil, &code, &signal, &isDiscarded)
+        }
+        return (status, code, signal, isDiscarded)
+    }
+
+    func handOverAndStart(_ name: String) -> (status: cistern_status, process: Int32) {
+        var (process, isDiscarded): (Int32, Bool) = (99, false)
+        let status = unsafe withList([name]) {
+            unsafe cistern_hand_over_and_start(.init(heap), name, $0, nil, &process, &isDiscarded)
+        }
+        return (status, process)
+    }
+
+    /// A list as C has it, for the time of a call.
+    private func withList<Result>(
+        _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+    ) -> Result {
+        var list: [UnsafeMutablePointer<CChar>?] = unsafe texts.map { unsafe strdup($0) }
+        unsafe list.append(nil)
+        defer { for index in unsafe list.indices { unsafe free(list[index]) } }
+        return unsafe body(list)
+    }
 
     private func address(_ pointer: UnsafeMutableRawPointer?) -> UInt? { unsafe pointer.map { UInt(bitPattern: $0) } }
     private func pointer(_ address: UInt?) -> UnsafeMutableRawPointer? {
@@ -265,6 +299,16 @@ extension FaceSuites {
                     "success", "an argument is outside its documented range", "the capacity is below 1 MiB",
                     "the capacity is above 128 GiB", "the system refused to reserve the capacity",
                     "the system refused to make the heap's first pages usable", "4096 heaps are alive in this process",
+                    "unknown status",
+                ])
+            let ofPrograms = (UInt32(40)...46).map { number in
+                unsafe String(cString: cistern_status_text(cistern_status(rawValue: number)))
+            }
+            #expect(
+                ofPrograms == [
+                    "there is no such program", "the program is there and cannot be executed",
+                    "arguments and environment are more than the system takes", "no memory for the program, or no process",
+                    "the program was started, and how it ended cannot be learned", "the system refused to start the program",
                     "unknown status",
                 ])
         }

@@ -30,6 +30,13 @@ typedef enum cistern_status {
   CISTERN_RESERVATION_REFUSED = 4,     // the system refused the address space
   CISTERN_COMMIT_REFUSED = 5,          // the system refused to make memory usable
   CISTERN_TOO_MANY_HEAPS = 6,          // 4096 heaps are alive in this process
+  // Of the calls that hand memory over to a program.
+  CISTERN_PROGRAM_NOT_FOUND = 40,      // there is no such program
+  CISTERN_PROGRAM_NOT_EXECUTABLE = 41, // it is there and may not be executed
+  CISTERN_PROGRAM_ARGUMENTS_TOO_LONG = 42,  // arguments and environment are more than the system takes
+  CISTERN_PROGRAM_NO_MEMORY = 43,      // no memory for the child, or no process
+  CISTERN_PROGRAM_CANNOT_WAIT = 44,    // it was started, and how it ended cannot be learned
+  CISTERN_PROGRAM_SYSTEM_REFUSED = 45,  // anything else
 } cistern_status;
 
 // Begins with its own size, so that it can grow. Zero in every other field is the default; fields that an older caller
@@ -69,8 +76,34 @@ void *_Nullable cistern_resize_sized(cistern_heap *_Nonnull heap, void *_Nullabl
 size_t cistern_usable_size(cistern_heap *_Nonnull heap, const void *_Nonnull block);
 // Is the address inside this heap's reservation? O(1).
 bool cistern_contains(const cistern_heap *_Nonnull heap, const void *_Nullable address);
-// Gives free pages back to the system at once; returns the bytes given back.
+// Gives free pages back to the system at once; returns the bytes given back. Free blocks that other threads hold ready, at
+// most a 64th of the capacity, stay.
 size_t cistern_trim(cistern_heap *_Nonnull heap);
+// The same, with what other threads hold ready. No other call on this heap may be in progress.
+size_t cistern_trim_at_safe_point(cistern_heap *_Nonnull heap);
+// Frees every block at once and gives all memory behind them back to the system; the heap may be used again. No other call
+// on this heap may be in progress. Returns the bytes given back; what the system refused to take stays, free, in the heap.
+size_t cistern_discard(cistern_heap *_Nonnull heap);
+
+// Handing the memory over to a program. `program` with a slash is a path, without one it is looked for in PATH. Both lists
+// end in NULL: arguments[0] is what the program sees as its own name; environment NULL means this process's.
+//
+// Turns this process into the program: does not return when that succeeds. Otherwise nothing has changed. Errors:
+// CISTERN_PROGRAM_NOT_FOUND, _NOT_EXECUTABLE, _ARGUMENTS_TOO_LONG, _NO_MEMORY, _SYSTEM_REFUSED.
+cistern_status cistern_hand_over(cistern_heap *_Nonnull heap, const char *_Nonnull program,
+                                 char *_Nullable const *_Nonnull arguments, char *_Nullable const *_Nullable environment);
+// Discards the heap (see cistern_discard), starts the program and waits for its end: *exit_code is its exit code, or -1 when
+// *signal ended it; 0 is no signal. Errors: those above and CISTERN_PROGRAM_CANNOT_WAIT. A program that is not found or not
+// executable is noticed before the heap is discarded; *is_discarded says whether it was.
+cistern_status cistern_hand_over_and_wait(cistern_heap *_Nonnull heap, const char *_Nonnull program,
+                                          char *_Nullable const *_Nonnull arguments,
+                                          char *_Nullable const *_Nullable environment, int32_t *_Nonnull exit_code,
+                                          int32_t *_Nonnull signal, bool *_Nonnull is_discarded);
+// The same without the wait: *process is the child, which the caller waits for, unless it exits. Errors: as above.
+cistern_status cistern_hand_over_and_start(cistern_heap *_Nonnull heap, const char *_Nonnull program,
+                                           char *_Nullable const *_Nonnull arguments,
+                                           char *_Nullable const *_Nullable environment, int32_t *_Nonnull process,
+                                           bool *_Nonnull is_discarded);
 // Walks all of the heap's own structures: true when they are consistent. No other call may be in progress.
 bool cistern_verify(cistern_heap *_Nonnull heap);
 

@@ -50,5 +50,8 @@ uint64_t cistern_next_incarnation(void);
 // Enters a heap. False: CISTERN_REGISTRY_CAPACITY heaps are alive. Sets heap->registry_index and copies `hooks`.
 bool cistern_registry_add(cistern_heap *_Nonnull heap, const cistern_heap_hooks *_Nonnull hooks, bool inherited);
 void cistern_registry_remove(cistern_heap *_Nonnull heap);
+// Between the two no thread of this process gets as far as its end, and no fork begins. Not with a heap's lock held.
+void cistern_registry_hold(void);
+void cistern_registry_let_go(void);
 
 #endif

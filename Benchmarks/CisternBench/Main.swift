@@ -9,6 +9,7 @@ struct Main {
         // Safety: the arguments live as long as the process, and there are as many as the count says.
         let isChild = unsafe CommandLine.argc > 1 && strcmp(CommandLine.unsafeArgv[1]!, "replay-child") == 0
         if isChild { creplay_child_main() }
+        if let code = HandOverChild.run(CommandLine.arguments) { exit(code) }
         do throws(BenchError) {
             exit(try perform(Array(CommandLine.arguments.dropFirst())))
         } catch {
@@ -26,6 +27,11 @@ struct Main {
         let runner = try ReplayRunner()
         let store = try TraceStore(traceDirectory: options.traceDirectory, cacheDirectory: options.cacheDirectory)
         if options.command == .list { return try list(store, runner) }
+        if options.command == .map { return try MapCommand(options: options).run(store) }
+        if options.command == .handover {
+            let machine = Machine(command: arguments, allocators: [], runner: runner, repositoryDirectory: store.traceDirectory)
+            return try HandOverCommand(options: options).run(machine)
+        }
         var allocators: [Allocator] = []
         for text in options.allocators {
             let found = try AllocatorCatalog.find(text)

@@ -1,7 +1,7 @@
 /// The command line.
 struct Options {
     enum Command {
-        case suite, run, threads, list, help
+        case suite, run, threads, list, help, handover, map
     }
 
     var command = Command.suite
@@ -26,6 +26,9 @@ struct Options {
         usage: cistern-bench [options]            measure all general traces with every allocator that is installed
                cistern-bench run [options]        one replay of each trace and allocator named
                cistern-bench threads [options]    the threaded workloads alone
+               cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json
+               cistern-bench map [options]        a picture of the heap over the run of one trace: --trace T --html FILE
+                                                  [--capacity N: an eighth more than the trace's peak] [--events N]
 
           --trace T           a trace by name or path; may be repeated
           --allocator A       cistern, glibc, jemalloc, tcmalloc, mimalloc, a variant of cistern (see --list), or
@@ -60,6 +63,8 @@ struct Options {
         switch rest.first {
         case "run": options.command = .run
         case "threads": options.command = .threads
+        case "handover": options.command = .handover
+        case "map": options.command = .map
         default: break
         }
         if options.command != .suite { rest.removeFirst() }

@@ -4,6 +4,8 @@ import HeapCore
 
 /// What stands where in a heap, at one moment. Sizes are bytes.
 public struct HeapSnapshot: Equatable, Sendable {
+    /// The heap's first address: where the offsets count from.
+    public var baseAddress: UInt
     /// In the order of their addresses, from the base to the capacity, without gap or overlap.
     public var stretches: [HeapStretch]
 
@@ -44,7 +46,7 @@ extension Heap {
                 count = unsafe core.snapshot(into: buffer)
                 initialized = min(count, room)
             }
-            if count <= room { return HeapSnapshot(stretches: stretches) }
+            if count <= room { return HeapSnapshot(baseAddress: core.baseAddress, stretches: stretches) }
             room = count + count / 8
         }
     }

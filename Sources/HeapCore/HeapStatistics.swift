@@ -166,6 +166,9 @@ extension BoundedHeap {
         return Int32(bitPattern: header.it.last_refusal)
     }
 
+    /// The first address of the reservation.
+    public var baseAddress: UInt { UInt(bitPattern: unsafe headerPointer) }
+
     /// Bytes of address space reserved.
     public var capacityBytes: UInt64 { header.it.capacity_bytes }
 

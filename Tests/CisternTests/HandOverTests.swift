@@ -75,7 +75,7 @@ extension FaceSuites {
                 // The child looks at its parent, which waits for it.
                 let program = Program("grep", ["VmRSS", "/proc/\(getpid())/status"])
                 print(unsafe cistern_test_status_bytes("VmRSS:") / 1024)
-                guard unsafe fflush(nil) == 0 else { return 2 }
+                guard fflush(nil) == 0 else { return 2 }
                 guard (try? heap.handOverAndWait(for: program)) == .exited(code: 0) else { return 3 }
                 // And the heap goes on.
                 guard heap.statistics.liveBlockCount == 0, heap.take(Self.size) != nil else { return 4 }

@@ -23,7 +23,7 @@ struct HandOverCommand {
     func run(_ machine: Machine) throws(BenchError) -> Int32 {
         let repetitions = options.repetitions ?? (options.isQuick ? 1 : 5)
         var usesGroup = false
-        if let probe = MemoryGroup.make("cistern-handover-\(getpid())") {
+        if !options.usesSamplesOnly, let probe = MemoryGroup.make("cistern-handover-\(getpid())") {
             probe.remove()
             usesGroup = true
         }

@@ -10,10 +10,10 @@ extension MapPage {
             for(let end=cell+run;cell<end;cell++){ const to=(col*C+cell)*2;
               cells[to]=content===255?cells[to-2*C]:content; cells[to+1]=content===255?cells[to+1-2*C]:shares; } } }
         const groups=[["8–16 bytes","#6f4fb5"],["17–32","#3d6fd6"],["33–64","#1f9fc9"],["65–128","#23b08a"],["129–256","#7cbf3f"],
-          ["257–512","#e0c22e"],["513–4096","#f08c2e"],["larger","#dd4b4b"],["the heap's own tables","#8a94a0"],
+          ["257–512","#e0c22e"],["513–4096","#f08c2e"],["to 64 KiB","#dd4b4b"],["larger","#a3358c"],["the heap's own tables","#8a94a0"],
           ["hole, still resident","--hole"],["free, given back to the kernel","--given"],["usable, not used yet","--none"],["only reserved","--back"]];
         const groupOf=c=>c<64?[0,0,1,1,2,2,2,2,3,3,3,3,3,3,3,3][c]??(c<32?4:5):c-58;
-        const nameOf=c=>c<64?`blocks of ${(c+1)*8} bytes`:c===64?"blocks of 513 to 4096 bytes":c===65?"blocks above 4096 bytes":groups[groupOf(c)][0];
+        const nameOf=c=>c<64?`blocks of ${(c+1)*8} bytes`:c<67?["blocks of 513 to 4096 bytes","blocks of 4 to 64 KiB","blocks above 64 KiB"][c-64]:groups[groupOf(c)][0];
         const css=n=>getComputedStyle(document.documentElement).getPropertyValue(n).trim();
         const rgb=h=>[1,3,5].map(i=>parseInt(h.length<5?h[(i+1)/2]+h[(i+1)/2]:h.slice(i,i+2),16));
         const mix=(a,b,t)=>a.map((v,i)=>v+(b[i]-v)*t), text=c=>`rgb(${c.map(Math.round)})`;
@@ -21,12 +21,12 @@ extension MapPage {
         let colors=[], hole=[], given=[], only=-1, chosen=0, hovered=-1;
         const L=64, R=14, B=34, T=8; // margins, the same in both pictures, so that their times stand above each other
         for(let i=1;i<N;i++) if(D.live[i]>D.live[chosen]) chosen=i;
-        function readColors(){ colors=groups.map(g=>rgb(g[1][0]==="-"?css(g[1]):g[1])); hole=colors[9]; given=colors[10]; }
+        function readColors(){ colors=groups.map(g=>rgb(g[1][0]==="-"?css(g[1]):g[1])); hole=colors[10]; given=colors[11]; }
         function cellColor(at){ const g=groupOf(cells[at]), s=cells[at+1], live=(s&15)/15, resident=(s>>4)/15;
           let c=colors[g];
-          if(g<9) c=mix(mix(given,hole,live<1?Math.max(0,Math.min(1,(resident-live)/(1-live))):0),c,Math.min(1,live*1.02));
-          else if(g===9||g===10) c=mix(given,hole,resident);
-          return only>=0&&g!==only?mix(c,colors[12],.86):c; }
+          if(g<10) c=mix(mix(given,hole,live<1?Math.max(0,Math.min(1,(resident-live)/(1-live))):0),c,Math.min(1,live*1.02));
+          else if(g<12) c=mix(given,hole,resident);
+          return only>=0&&g!==only?mix(c,colors[13],.86):c; }
         function setUp(canvas,height){ const ratio=window.devicePixelRatio||1, width=canvas.clientWidth;
           canvas.width=width*ratio; canvas.height=height*ratio; canvas.style.height=height+"px";
           const g=canvas.getContext("2d"); g.setTransform(ratio,0,0,ratio,0,0); g.clearRect(0,0,width,height); return {g,width,height}; }
@@ -42,11 +42,13 @@ extension MapPage {
           g.textAlign="right"; g.fillText(labelX,w-R,h-13); }
         function marker(g,w,h,i,dashed){ g.strokeStyle=css("--text"); g.lineWidth=dashed?1:1.5; g.setLineDash(dashed?[3,3]:[]);
           g.beginPath(); g.moveTo(X(i,w),T); g.lineTo(X(i,w),h-B); g.stroke(); g.setLineDash([]); }
-        const lines=[["capacity",()=>D.capacity,"--soft",[6,4]],["committed: usable now",i=>D.committed[i],"--committed",[]],
+        // A capacity far above all that is used would leave nothing to see.
+        const used=D.committed.reduce((a,b)=>Math.max(a,b),1), isNear=D.capacity<1.5*used, highest=isNear?D.capacity:used*1.1;
+        const lines=[[isNear?"capacity":`capacity (${MB(D.capacity)}, far above the picture)`,()=>D.capacity,"--soft",[6,4]],["committed: usable now",i=>D.committed[i],"--committed",[]],
           ["resident: in the machine's memory",i=>D.resident[i],"--resident",[]],["asked for: live bytes",i=>D.live[i],"--live",[]]];
-        function drawCurves(){ const {g,width:w,height:h}=setUp($("curves"),230), most=D.capacity*1.06, Y=b=>h-B-(h-B-T)*b/most;
+        function drawCurves(){ const {g,width:w,height:h}=setUp($("curves"),230), most=highest*1.06, Y=b=>h-B-(h-B-T)*b/most;
           axes(g,w,h,most,"events");
-          for(const [,value,color,dash] of lines){ g.beginPath(); for(let i=0;i<N;i++) g.lineTo(X(i,w),Y(value(i)));
+          for(const [,value,color,dash] of lines){ if(value(0)>most) continue; g.beginPath(); for(let i=0;i<N;i++) g.lineTo(X(i,w),Y(value(i)));
             g.strokeStyle=css(color); g.lineWidth=dash.length?1.5:color==="--committed"?6:2; g.globalAlpha=color==="--committed"?.45:1;
             g.setLineDash(dash); g.stroke(); g.setLineDash([]); g.globalAlpha=1;
             if(color==="--live"){ g.lineTo(X(N-1,w),Y(0)); g.lineTo(X(0,w),Y(0)); g.globalAlpha=.16; g.fillStyle=css(color); g.fill(); g.globalAlpha=1; } }
@@ -64,7 +66,7 @@ extension MapPage {
         const across=64, gridSide=()=>$("grid").clientWidth/across;
         function drawGrid(){ const side=Math.min(gridSide(),19), rows=Math.ceil(C/across), height=Math.ceil(rows*side)+2, {g}=setUp($("grid"),height);
           for(let cell=0;cell<C;cell++){ g.fillStyle=text(cellColor((chosen*C+cell)*2)); const x=cell%across*side, y=Math.floor(cell/across)*side;
-            g.fillRect(x,y,side-1,side-1); if(groupOf(cells[(chosen*C+cell)*2])>=11){ g.strokeStyle=css("--line"); g.strokeRect(x+.5,y+.5,side-2,side-2); } }
+            g.fillRect(x,y,side-1,side-1); if(groupOf(cells[(chosen*C+cell)*2])>=12){ g.strokeStyle=css("--line"); g.strokeRect(x+.5,y+.5,side-2,side-2); } }
           const i=chosen; $("time").value=i;
           $("moment").innerHTML=`At event <b>${int(D.event[i])}</b>: asked for <b>${MB(D.live[i])}</b>, resident <b>${MB(D.resident[i])}</b>, `+
             `usable <b>${MB(D.committed[i])}</b>; holes between and inside blocks' spans <b>${MB(D.holes[i])}</b>.`; }
@@ -75,7 +77,7 @@ extension MapPage {
           t.style.left=Math.min(e.clientX+14,innerWidth-t.offsetWidth-8)+"px"; t.style.top=(e.clientY+18+t.offsetHeight>innerHeight?e.clientY-t.offsetHeight-10:e.clientY+18)+"px"; }
         function cellLines(col,cell){ const at=(col*C+cell)*2, c=cells[at], g=groupOf(c), s=cells[at+1], per=n=>Math.round(n/15*100)+" %";
           const where=`${(cell*D.cellBytes/1e6).toFixed(2)}–${((cell+1)*D.cellBytes/1e6).toFixed(2)} MB from the heap's base`;
-          const what=g<8?`mostly ${nameOf(c)}`:nameOf(c), shares=g<9?`${per(s&15)} in use, ${per(s>>4)} resident`:g<11?`${per(s>>4)} resident`:"";
+          const what=g<9?`mostly ${nameOf(c)}`:nameOf(c), shares=g<10?`${per(s&15)} in use, ${per(s>>4)} resident`:g<12?`${per(s>>4)} resident`:"";
           return [`<b>${what}</b>`,shares,where,`event ${int(D.event[col])}`].filter(x=>x); }
         for(const id of ["curves","map"]){ const canvas=$(id);
           canvas.addEventListener("mousemove",e=>{ const i=hovered=indexAt(canvas,e), r=canvas.getBoundingClientRect();

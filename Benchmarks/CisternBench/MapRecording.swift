@@ -6,12 +6,13 @@ struct MapRecording {
     enum Content {
         static let medium: UInt8 = 64
         static let large: UInt8 = 65
-        static let own: UInt8 = 66
-        static let hole: UInt8 = 67
-        static let givenBack: UInt8 = 68
-        static let unused: UInt8 = 69
-        static let reserved: UInt8 = 70
-        static let count = 71
+        static let veryLarge: UInt8 = 66
+        static let own: UInt8 = 67
+        static let hole: UInt8 = 68
+        static let givenBack: UInt8 = 69
+        static let unused: UInt8 = 70
+        static let reserved: UInt8 = 71
+        static let count = 72
         /// In the packed form: as in the column before.
         static let same: UInt8 = 255
     }
@@ -109,7 +110,12 @@ struct MapRecording {
         case .span: UInt8(stretch.blockBytes / 8 - 1)
         case .block:
             // Small blocks may stand in runs of their own: the first few of a class.
-            stretch.byteCount <= 512 ? UInt8(stretch.byteCount / 8 - 1) : stretch.byteCount <= 4096 ? Content.medium : Content.large
+            switch stretch.byteCount {
+            case ...512: UInt8(stretch.byteCount / 8 - 1)
+            case ...4096: Content.medium
+            case ...65536: Content.large
+            default: Content.veryLarge
+            }
         case .free: stretch.touchedBytes * 2 >= stretch.byteCount ? Content.hole : Content.givenBack
         case .unused: Content.unused
         case .reserved: Content.reserved

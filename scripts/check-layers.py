@@ -25,7 +25,7 @@ LAYERS = {
     "CHeap": ("CShims/CHeap", {"CVirtualMemory"}),
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "VirtualMemory"}),
+    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
     "CisternC": ("Sources/CisternC", {"CCistern", "CHeap", "HeapCore", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),

@@ -14,6 +14,8 @@ static_assert(offsetof(cistern_heap_options, not_inherited) == 31, "layout of ci
 static_assert(sizeof(cistern_heap_options) == 32, "layout of cistern_heap_options");
 static_assert(sizeof(cistern_status) == 4, "the functions behind cistern.h return 32 bits");
 
+uint32_t cistern_version(void) { return CISTERN_VERSION_MAJOR * 1000000 + CISTERN_VERSION_MINOR * 1000 + CISTERN_VERSION_PATCH; }
+
 const char *cistern_status_text(cistern_status status) {
   switch (status) {
     case CISTERN_OK: return "success";

@@ -20,6 +20,17 @@ extern "C" {
 #define _Nullable
 #endif
 
+// The version of this header, and the number in the shared library's name: programs built against one number run with no other.
+enum {
+  CISTERN_VERSION_MAJOR = 0,
+  CISTERN_VERSION_MINOR = 1,
+  CISTERN_VERSION_PATCH = 0,
+  CISTERN_BINARY_INTERFACE = 0,
+};
+
+// The version of the library that is linked: 1000000 * major + 1000 * minor + patch.
+uint32_t cistern_version(void);
+
 typedef struct cistern_heap cistern_heap;
 
 typedef enum cistern_status {

@@ -10,7 +10,8 @@ source scripts/lib/embedded.sh
 
 c_modules=(CVirtualMemory CHeap CCistern)
 swift_modules=(VirtualMemory Limits HeapCore CisternC)
-public_header=CShims/CCistern/include/cistern.h
+public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h)
+public_header=${public_headers[0]}  # which includes the others
 
 prefix=
 destination=
@@ -58,7 +59,7 @@ ar rcsD "$embedded_out/libcistern.a" "$embedded_out/cistern.o"
 
 root=$destination$prefix
 mkdir -p "$root/include" "$root/lib/pkgconfig" "$root/lib/cmake/cistern"
-install -m 644 "$public_header" "$root/include/cistern.h"
+install -m 644 "${public_headers[@]}" "$root/include"
 install -m 644 "$embedded_out/libcistern.a" "$root/lib/libcistern.a"
 install -m 755 "$embedded_out/$shared" "$root/lib/$shared"
 ln -sf "$shared" "$root/lib/libcistern.so.$binary_interface"

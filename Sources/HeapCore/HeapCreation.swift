@@ -110,6 +110,7 @@ extension BoundedHeap {
     public func destroy() -> Bool {
         guard header.it.incarnation != 0 else { return false }
         unsafe cistern_registry_remove(header.pointer)
+        if has(CISTERN_HEAP_CHECKED) { return retire(reservation) }
         do throws(ReservationError) { try reservation.release() } catch { return false }
         return true
     }

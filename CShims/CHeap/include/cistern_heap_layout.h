@@ -151,6 +151,7 @@ enum {
   CISTERN_HEAP_CHECKED = 2,
   CISTERN_HEAP_HUGE_PAGES = 4,
   CISTERN_HEAP_NOT_INHERITED = 8,
+  CISTERN_HEAP_DESTROYED = 16,  // only the header of a checked heap is left
 };
 
 // Where the arrays in the header and in a cache stand (Swift imports a C array as a tuple, which has no index).

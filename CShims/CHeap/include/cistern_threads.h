@@ -50,5 +50,12 @@ uint64_t cistern_next_incarnation(void);
 // Enters a heap. False: CISTERN_REGISTRY_CAPACITY heaps are alive. Sets heap->registry_index and copies `hooks`.
 bool cistern_registry_add(cistern_heap *_Nonnull heap, const cistern_heap_hooks *_Nonnull hooks, bool inherited);
 void cistern_registry_remove(cistern_heap *_Nonnull heap);
+// Is this the address of an entered heap? Nothing at it is read.
+bool cistern_registry_contains(const cistern_heap *_Nullable heap);
+
+enum { CISTERN_RETIRED_CAPACITY = 64 };
+// Keeps the address of a destroyed heap whose header page stays readable, so that a later use of it is found. Returns the address
+// that falls out for it, whose page is to be released now; NULL when none does.
+cistern_heap *_Nullable cistern_registry_retire(cistern_heap *_Nonnull heap);
 
 #endif

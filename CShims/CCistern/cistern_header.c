@@ -11,10 +11,8 @@ static_assert(offsetof(cistern_heap_options, single_thread) == 28, "layout of ci
 static_assert(offsetof(cistern_heap_options, checked) == 29, "layout of cistern_heap_options");
 static_assert(offsetof(cistern_heap_options, no_huge_pages) == 30, "layout of cistern_heap_options");
 static_assert(offsetof(cistern_heap_options, not_inherited) == 31, "layout of cistern_heap_options");
-static_assert(offsetof(cistern_heap_options, report) == 32, "layout of cistern_heap_options");
-static_assert(offsetof(cistern_heap_options, report_context) == 40, "layout of cistern_heap_options");
-static_assert(offsetof(cistern_heap_options, may_shrink) == 48, "layout of cistern_heap_options");
-static_assert(sizeof(cistern_heap_options) == 56, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, may_shrink) == 32, "layout of cistern_heap_options");
+static_assert(sizeof(cistern_heap_options) == 40, "layout of cistern_heap_options");
 static_assert(sizeof(cistern_refusal) == 48 && offsetof(cistern_refusal, code) == 32, "layout of cistern_refusal");
 static_assert(sizeof(cistern_heap_statistics) == 168, "layout of cistern_heap_statistics");
 static_assert(offsetof(cistern_heap_statistics, requested_bytes) == 128, "layout of cistern_heap_statistics");

@@ -14,6 +14,17 @@ public func cisternHeapDestroy(_ handle: OpaquePointer?) -> UInt32 {
     return CISTERN_OK.rawValue
 }
 
+/// `cistern_set_misuse_report`; cistern.h says what it does and what can fail.
+@c(cistern_set_misuse_report)
+public func cisternSetMisuseReport(
+    _ handle: OpaquePointer?, _ report: cistern_misuse_report?, _ context: UnsafeMutableRawPointer?
+) -> UInt32 {
+    guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
+    // Pointers and numbers of their size are passed alike, and the enumeration is a 32-bit number.
+    heap.setReport(unsafe unsafeBitCast(report, to: HeapReport?.self), context: UInt(bitPattern: context))
+    return CISTERN_OK.rawValue
+}
+
 /// `cistern_trim`; cistern.h says what it does and what can fail.
 @c(cistern_trim)
 public func cisternTrim(_ handle: OpaquePointer?) -> Int {

@@ -35,6 +35,17 @@ extension BoundedHeap {
         return body()
     }
 
+    /// Writes down whom misuse is reported to.
+    func note(_ report: HeapReport?, _ context: UInt) {
+        header.it.report_function = uintptr_t(UInt(bitPattern: unsafe unsafeBitCast(report, to: UnsafeRawPointer?.self)))
+        header.it.report_context = uintptr_t(context)
+    }
+
+    /// Exchanges the report function that the heap was made with; nil: misuse traps.
+    public func setReport(_ report: HeapReport?, context: UInt) {
+        withChecks { note(report, context) }
+    }
+
     private func report(_ misuse: HeapMisuse, _ block: UInt) {
         if unsafe cistern_report_misuse(header.pointer, misuse.rawValue, block) { return }
         switch misuse {

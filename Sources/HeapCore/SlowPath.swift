@@ -129,7 +129,7 @@ extension BoundedHeap {
     @inline(never)
     @usableFromInline
     func deallocateSlow(_ block: UInt, size: UInt) {
-        guard isUsable else { return }
+        guard block != 0, isUsable else { return }
         if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: size) }
         let cache = attachedCache()
         noteRequested(-Int64(size), cache: cache)

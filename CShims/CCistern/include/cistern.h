@@ -74,21 +74,6 @@ const char *_Nonnull cistern_status_text(cistern_status status);
 
 typedef struct cistern_heap cistern_heap;
 
-// What a checked heap finds.
-typedef enum cistern_misuse {
-  CISTERN_DOUBLE_FREE = 1,
-  CISTERN_FOREIGN_POINTER = 2,     // no block of this heap begins there
-  CISTERN_UNDERFLOW = 3,           // bytes before the block were written
-  CISTERN_OVERFLOW = 4,            // bytes after the block were written
-  CISTERN_USE_AFTER_FREE = 5,      // written after it was freed
-  CISTERN_WRONG_SIZE = 6,          // freed with a size that is not the one asked for
-  CISTERN_USE_AFTER_DESTROY = 7,   // a call on a heap that was destroyed
-} cistern_misuse;
-
-// Receives a misuse and the block's address (of the heap, for CISTERN_USE_AFTER_DESTROY). It runs inside the call that
-// found it, with the heap locked, and must not call the heap. When it returns, the call goes on where that is possible.
-typedef void (*cistern_misuse_report)(void *_Nullable context, cistern_misuse misuse, void *_Nullable address);
-
 // Zero in every field but the first two is the default.
 typedef struct cistern_heap_options {
   size_t struct_byte_count;     // sizeof(cistern_heap_options)
@@ -96,11 +81,9 @@ typedef struct cistern_heap_options {
   uint64_t soft_limit_bytes;    // 0: none
   uint32_t minimum_alignment;   // 0 or 8: 16 where the size is a multiple of 16, else 8; 16: always 16
   bool single_thread;           // no atomics; every call from one thread at a time
-  bool checked;                 // redzones, poison, quarantine; misuse is reported, or traps
+  bool checked;                 // redzones, poison, quarantine; misuse is reported or traps, see cistern_set_misuse_report
   bool no_huge_pages;           // never ask for transparent huge pages
   bool not_inherited;           // after fork the child has no heap
-  cistern_misuse_report _Nullable report;  // for `checked`; NULL: misuse traps
-  void *_Nullable report_context;          // handed to `report`; has to outlive every use of the handle
   bool may_shrink;              // where the system refuses the capacity: an eighth less per try, down to 16 MiB
   uint8_t reserved[7];          // zero
 } cistern_heap_options;
@@ -163,6 +146,28 @@ bool cistern_contains(const cistern_heap *_Nullable heap, const void *_Nullable 
 // The live block that holds an address, which may point into its middle, and in *byte_count the bytes it can hold; NULL
 // where there is none. A freed block that a thread keeps ready is found, too.
 void *_Nullable cistern_block_holding(cistern_heap *_Nullable heap, const void *_Nullable address, size_t *_Nullable byte_count);
+
+// ---- Checked heaps
+
+// What a checked heap finds.
+typedef enum cistern_misuse {
+  CISTERN_DOUBLE_FREE = 1,
+  CISTERN_FOREIGN_POINTER = 2,     // no block of this heap begins there
+  CISTERN_UNDERFLOW = 3,           // bytes before the block were written
+  CISTERN_OVERFLOW = 4,            // bytes after the block were written
+  CISTERN_USE_AFTER_FREE = 5,      // written after it was freed
+  CISTERN_WRONG_SIZE = 6,          // freed with a size that is not the one asked for
+  CISTERN_USE_AFTER_DESTROY = 7,   // a call on a heap that was destroyed
+} cistern_misuse;
+
+// Receives a misuse and the block's address (of the heap, for CISTERN_USE_AFTER_DESTROY). It runs inside the call that
+// found it, with the heap locked, and must not call the heap. When it returns, the call goes on where that is possible.
+typedef void (*cistern_misuse_report)(void *_Nullable context, cistern_misuse misuse, void *_Nullable address);
+
+// Lets a checked heap report misuse, which otherwise traps; NULL: trap again. Other heaps find none. `context` is handed to `report`
+// and has to outlive every use of the handle, also wrong ones. Errors: CISTERN_INVALID_HANDLE.
+cistern_status cistern_set_misuse_report(cistern_heap *_Nullable heap, cistern_misuse_report _Nullable report,
+                                         void *_Nullable context);
 
 // ---- What the heap holds
 

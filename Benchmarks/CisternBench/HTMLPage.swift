@@ -37,9 +37,10 @@ struct HTMLPage {
         return """
             <!DOCTYPE html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-            <title>cistern-bench</title><style>\(Self.style)</style></head><body>
-            <h1>cistern-bench</h1><p>Real programs' allocations, replayed by each allocator. A shorter bar is better everywhere; a missing one means
-            that the allocator did not complete.</p>
+            <title>cistern-bench</title><style>\(PageStyle.common)\(PageStyle.charts)</style></head><body>
+            <h1>cistern-bench</h1>
+            <p class="lead">Real programs' allocations, replayed by each allocator. A shorter bar is better everywhere; a missing one
+            means that the allocator did not complete.</p>
             \(means)
             \(Self.figures.map(section).joined())
             <h2>Details</h2>
@@ -50,19 +51,6 @@ struct HTMLPage {
 
             """
     }
-
-    private static let style = """
-        :root{--back:#fff;--text:#1c2128;--soft:#59636e;--line:#d5dae0;--card:#f5f7f9;--peer:#9aa7b4;--own:#2f7fd0}
-        @media(prefers-color-scheme:dark){:root{--back:#14181d;--text:#e6eaef;--soft:#9aa5b1;--line:#363e47;--card:#1d232a;--peer:#66727f;
-        --own:#5aa9f2}}body{font:15px/1.45 system-ui,sans-serif;max-width:1240px;margin:0 auto;padding:1.2em 1.5em;background:var(--back);
-        color:var(--text)}h1{font-size:1.6em;margin:0}h2{font-size:1.15em;margin:1.5em 0 0}p,.note{color:var(--soft);margin:.2em 0 .7em}
-        .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:.8em}.chart{background:var(--card);
-        border:1px solid var(--line);border-radius:8px;padding:.6em .9em}h3{font-size:1em;margin:0 0 .4em}.bar{display:flex;align-items:center;
-        margin:3px 0;font-size:13px}.name{flex:0 0 6.5em}.fill{height:1em;background:var(--peer);border-radius:2px}.cistern .fill{
-        background:var(--own)}.cistern .name,.cistern .value{font-weight:600}.value{padding-left:.5em;white-space:nowrap;
-        font-variant-numeric:tabular-nums}details{margin:.5em 0}summary{cursor:pointer}pre{overflow-x:auto;background:var(--card);padding:1em;
-        font-size:12px;border-radius:8px}li{overflow-wrap:anywhere}
-        """
 
     private var machine: String {
         let items = report.machine.members.map { name, value -> String in
@@ -78,8 +66,11 @@ struct HTMLPage {
         let charts = Self.figures.map { figure in
             chart(figure.title, report.means.map { ($0.allocator, figure.ofMeans($0)) })
         }
-        return
-            "<h2>All traces together</h2><p>Geometric means; times relative to glibc.</p><div class=\"charts\">\(charts.joined())</div>\n"
+        return """
+            <h2>All traces together</h2><p class="lead">Geometric means; times relative to glibc.</p>
+            <div class="charts">\(charts.joined())</div>
+
+            """
     }
 
     private func section(_ figure: Figure) -> String {
@@ -87,7 +78,8 @@ struct HTMLPage {
             chart(floor.trace, report.result.rows.filter { $0.trace == floor.trace }.map { ($0.allocator, figure.ofRow($0)) })
         }
         return """
-            <h2>\(HTMLText.escaped(figure.title))</h2><p>\(HTMLText.escaped(figure.meaning))</p><div class="charts">\(charts.joined())</div>
+            <h2>\(HTMLText.escaped(figure.title))</h2><p class="lead">\(HTMLText.escaped(figure.meaning))</p>
+            <div class="charts">\(charts.joined())</div>
 
             """
     }
@@ -99,7 +91,8 @@ struct HTMLPage {
             let width = Decimals.text((value ?? 0) / highest * 52, places: 1)
             let kind = allocator == Allocator.cistern.name ? "bar cistern" : "bar"
             return """
-                <div class="\(kind)"><span class="name">\(HTMLText.escaped(allocator))</span><span class="fill" style="width:\(width)%"></span>\
+                <div class="\(kind)"><span class="name">\(HTMLText.escaped(allocator))</span>\
+                <span class="fill" style="width:\(width)%"></span>\
                 <span class="value">\(value.map { Decimals.text($0, places: 2) } ?? "not completed")</span></div>
                 """
         }

@@ -36,10 +36,10 @@ struct HandOverCommand {
                 method = how ?? method
             }
         }
-        let (rows, context) = rows(peaks, method, repetitions)
+        let (rows, context) = figures(peaks, method, repetitions)
         for row in context + rows { print(row.line) }
         let report = JSON.object([
-            ("machine", .object(machine.members)), ("rows", .list(rows.map(\.json))), ("context", .list(context.map(\.json))),
+            ("machine", machine.json), ("rows", .list(rows.map(\.json))), ("context", .list(context.map(\.json))),
         ])
         if let path = options.jsonPath { try System.writeFile(path, report.page) }
         let isMet = rows.allSatisfy(\.isMet)
@@ -55,7 +55,7 @@ struct HandOverCommand {
             }
     }
 
-    private func rows(_ peaks: [String: [Peak]], _ method: String, _ repetitions: Int) -> (rows: [GatedRow], context: [GatedRow]) {
+    private func figures(_ peaks: [String: [Peak]], _ method: String, _ repetitions: Int) -> (rows: [GatedRow], context: [GatedRow]) {
         func median(_ name: String, _ figure: (Peak) -> Double) -> Double {
             Statistics.median((peaks[name] ?? []).map(figure)) ?? .nan
         }

@@ -8,11 +8,12 @@ struct MapRecording {
         static let large: UInt8 = 65
         static let veryLarge: UInt8 = 66
         static let own: UInt8 = 67
-        static let hole: UInt8 = 68
-        static let givenBack: UInt8 = 69
-        static let unused: UInt8 = 70
-        static let reserved: UInt8 = 71
-        static let count = 72
+        static let region: UInt8 = 68
+        static let hole: UInt8 = 69
+        static let givenBack: UInt8 = 70
+        static let unused: UInt8 = 71
+        static let reserved: UInt8 = 72
+        static let count = 73
         /// In the packed form: as in the column before.
         static let same: UInt8 = 255
     }
@@ -76,7 +77,7 @@ struct MapRecording {
             var start = stretch.offsetBytes
             while start < end, cells.count < cellCount * 2 {
                 let part = min(end, cellEnd) - start
-                let handedOut = Self.isOwn(stretch) ? stretch.byteCount : stretch.handedOutBytes
+                let handedOut = Self.isWhole(stretch) ? stretch.byteCount : stretch.handedOutBytes
                 let touched = stretch.kind == .fixed ? stretch.byteCount : stretch.touchedBytes
                 sums.byContent[Int(Self.content(of: stretch))] += part
                 // Spread evenly over the stretch; no product overflows 64 bits below a heap's 128 GiB.
@@ -102,11 +103,15 @@ struct MapRecording {
         cells.append(share(sums.handedOut) | share(sums.touched) << 4)
     }
 
-    private static func isOwn(_ stretch: HeapStretch) -> Bool { stretch.kind == .fixed || stretch.kind == .ownRun }
+    /// Is all of it taken, with no blocks to count?
+    private static func isWhole(_ stretch: HeapStretch) -> Bool {
+        stretch.kind == .fixed || stretch.kind == .ownRun || stretch.kind == .region
+    }
 
     private static func content(of stretch: HeapStretch) -> UInt8 {
         switch stretch.kind {
         case .fixed, .ownRun: Content.own
+        case .region: Content.region
         case .span: UInt8(stretch.blockBytes / 8 - 1)
         case .block:
             // Small blocks may stand in runs of their own: the first few of a class.

@@ -119,6 +119,7 @@ extension HandOverError: CustomStringConvertible {
             case .noMemory: "no memory for the child, or no process"
             case .cannotWait: "the program was started, and how it ended cannot be learned"
             case .unusableText: "a name or argument has a zero byte, or a setting of the environment has no name and ="
+            case .regionsOpen: "a region of the heap is open"
             case .refused: "the system refused"
             }
         return what + (code == 0 ? "" : " (errno \(code))") + (isDiscarded ? "; the heap was discarded before" : "")

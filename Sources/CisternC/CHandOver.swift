@@ -2,7 +2,9 @@ import CCistern
 import CVirtualMemory
 import HeapCore
 
-// Safety: the heap, the texts and the places for results are the caller's, valid for the call, as cistern.h says.
+// The functions of cistern.h that hand a heap's memory over to a program.
+//
+// Safety: the texts, lists and places for results are the caller's, valid for the call, as cistern.h says.
 
 extension HandOverError {
     fileprivate var status: UInt32 {
@@ -13,7 +15,8 @@ extension HandOverError {
         case .noMemory: CISTERN_PROGRAM_NO_MEMORY.rawValue
         case .cannotWait: CISTERN_PROGRAM_CANNOT_WAIT.rawValue
         case .unusableText: CISTERN_INVALID_ARGUMENT.rawValue
-        case .refused: CISTERN_PROGRAM_SYSTEM_REFUSED.rawValue
+        case .regionsOpen: CISTERN_REGIONS_OPEN.rawValue
+        case .refused: CISTERN_PROGRAM_REFUSED.rawValue
         }
     }
 }
@@ -24,11 +27,13 @@ public typealias TextList = UnsafePointer<UnsafeMutablePointer<CChar>?>
 /// `cistern_hand_over`; cistern.h says what it does and what can fail.
 @c(cistern_hand_over)
 public func cisternHandOver(
-    _ heap: OpaquePointer, _ name: UnsafePointer<CChar>, _ arguments: TextList, _ environment: TextList?
+    _ handle: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ arguments: TextList?, _ environment: TextList?
 ) -> UInt32 {
+    guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
+    guard let name = unsafe name, let arguments = unsafe arguments else { return CISTERN_INVALID_ARGUMENT.rawValue }
     var program = unsafe cistern_program(name: name, arguments: arguments, environment: environment)
     do throws(HandOverError) {
-        unsafe try BoundedHeap(heap).handOver(to: &program)
+        unsafe try heap.handOver(to: &program)
     } catch {
         return error.status
     }
@@ -37,38 +42,45 @@ public func cisternHandOver(
 /// `cistern_hand_over_and_wait`; cistern.h says what it does and what can fail.
 @c(cistern_hand_over_and_wait)
 public func cisternHandOverAndWait(
-    _ heap: OpaquePointer, _ name: UnsafePointer<CChar>, _ arguments: TextList, _ environment: TextList?,
-    _ exitCode: UnsafeMutablePointer<Int32>, _ signal: UnsafeMutablePointer<Int32>, _ isDiscarded: UnsafeMutablePointer<Bool>
+    _ handle: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ arguments: TextList?, _ environment: TextList?,
+    _ outcome: UnsafeMutablePointer<cistern_program_outcome>?
 ) -> UInt32 {
-    var program = unsafe cistern_program(name: name, arguments: arguments, environment: environment)
-    unsafe isDiscarded.pointee = true
-    unsafe exitCode.pointee = -1
-    unsafe signal.pointee = 0
-    do throws(HandOverError) {
-        let end = unsafe try BoundedHeap(heap).handOverAndWait(for: &program)
-        unsafe exitCode.pointee = end.exit_code
-        unsafe signal.pointee = end.signal
-        return CISTERN_OK.rawValue
-    } catch {
-        unsafe isDiscarded.pointee = error.isDiscarded
-        return error.status
-    }
+    unsafe start(handle, name, arguments, environment, waits: true, outcome)
 }
 
 /// `cistern_hand_over_and_start`; cistern.h says what it does and what can fail.
 @c(cistern_hand_over_and_start)
 public func cisternHandOverAndStart(
-    _ heap: OpaquePointer, _ name: UnsafePointer<CChar>, _ arguments: TextList, _ environment: TextList?,
-    _ process: UnsafeMutablePointer<Int32>, _ isDiscarded: UnsafeMutablePointer<Bool>
+    _ handle: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ arguments: TextList?, _ environment: TextList?,
+    _ outcome: UnsafeMutablePointer<cistern_program_outcome>?
 ) -> UInt32 {
-    var program = unsafe cistern_program(name: name, arguments: arguments, environment: environment)
-    unsafe isDiscarded.pointee = true
-    unsafe process.pointee = 0
-    do throws(HandOverError) {
-        unsafe process.pointee = try BoundedHeap(heap).handOverAndStart(&program)
-        return CISTERN_OK.rawValue
-    } catch {
-        unsafe isDiscarded.pointee = error.isDiscarded
-        return error.status
+    unsafe start(handle, name, arguments, environment, waits: false, outcome)
+}
+
+private func start(
+    _ handle: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ arguments: TextList?, _ environment: TextList?, waits: Bool,
+    _ outcome: UnsafeMutablePointer<cistern_program_outcome>?
+) -> UInt32 {
+    guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
+    guard let name = unsafe name, let arguments = unsafe arguments, unsafe isSized(outcome) else {
+        return CISTERN_INVALID_ARGUMENT.rawValue
     }
+    var program = unsafe cistern_program(name: name, arguments: arguments, environment: environment)
+    var result = cistern_program_outcome()
+    result.exit_code = -1
+    var status = CISTERN_OK.rawValue
+    do throws(HandOverError) {
+        result.process = unsafe try heap.handOverAndStart(&program)
+        result.is_discarded = true
+        if waits {
+            let end = try heap.wait(for: result.process)
+            result.exit_code = end.exit_code
+            result.signal = end.signal
+        }
+    } catch {
+        result.is_discarded = error.isDiscarded
+        status = error.status
+    }
+    unsafe give(&result, to: outcome)
+    return status
 }

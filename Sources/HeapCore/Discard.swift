@@ -6,12 +6,24 @@ import VirtualMemory
 // Dropping the whole contents: what a program does with a heap it needs no more before it starts a child that needs the
 // memory. One call to the system for everything above the heap's fixed part and one for that part, whatever was in it, so
 // it costs what the kernel takes for the pages (about 70 ms per GiB) and no walk over blocks.
+
+/// Regions of the heap are open, or closed ones whose handles are still there: their records would go with the heap's memory.
+/// Nothing was discarded.
+public struct RegionsOpen: Error, Equatable, Sendable {
+    /// How many.
+    public var count: Int
+
+    /// So many regions.
+    public init(count: Int) { self.count = count }
+}
+
 extension BoundedHeap {
     /// Frees every block at once and gives all memory behind the heap back to the system. The heap is then as it was when it
     /// was made, of the same capacity and options, and may be used again.
     ///
     /// All blocks are gone, in whatever thread they are; touching one reads zeros, something new, or ends the process by a
-    /// signal. No other call on this heap may be in progress. Other threads may hold free blocks of the heap ready: that is
+    /// signal. What keeps its data in the heap, such as a directory of named regions, is gone with them. No other call on this heap
+    /// may be in progress. Other threads may hold free blocks of the heap ready: that is
     /// void, and they begin afresh with their next call. Threads may end and the process may fork meanwhile: both wait.
     ///
     /// Where the system refuses to take pages back (a process whose memory is locked, for example), the heap is emptied all
@@ -19,12 +31,15 @@ extension BoundedHeap {
     ///
     /// High-water marks and `givenBackBytes` go on; counts of calls begin again.
     ///
+    /// - Throws: `RegionsOpen`; nothing has changed then.
     /// - Returns: bytes of blocks and caches that the system got back; the heap's maps come on top. 0 in a fork's child that did
     ///   not inherit the heap.
-    /// - Complexity: the pages that the kernel has to free; no look at any block.
+    /// - Complexity: the pages that the kernel has to free; no look at any block, one at each region record.
     @discardableResult
-    public func discard() -> UInt64 {
+    public func discard() throws(RegionsOpen) -> UInt64 {
         guard header.it.incarnation != 0 else { return 0 }
+        let openCount = openRegionCount
+        guard openCount == 0 else { throw RegionsOpen(count: openCount) }
         cistern_registry_hold()
         defer { cistern_registry_let_go() }
         let touchedBefore = header.it.touched_pages
@@ -39,6 +54,15 @@ extension BoundedHeap {
         let given = (touchedBefore - header.it.touched_pages) << UInt64(Layout.pageShift)
         header.it.given_back_bytes &+= given
         return given
+    }
+
+    private var openRegionCount: Int {
+        var count = 0
+        visitRegionRecords { record in
+            if record.it.flags & UInt64(CISTERN_REGION_OPEN | CISTERN_REGION_BUSY | CISTERN_REGION_OWNED) != 0 { count += 1 }
+            return true
+        }
+        return count
     }
 
     /// Takes the memory of all runs away. False when the system keeps some of it.

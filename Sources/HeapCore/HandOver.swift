@@ -22,6 +22,8 @@ public struct HandOverError: Error, Equatable, Sendable {
         case cannotWait = 5
         /// An argument, a setting of the environment or the name holds a zero byte, or a setting has no `=`.
         case unusableText = 6
+        /// Regions of the heap are open, so that it cannot be discarded.
+        case regionsOpen = 7
     }
 
     /// What kind of reason.
@@ -69,7 +71,13 @@ extension BoundedHeap {
     public func handOverAndWait(
         for program: UnsafePointer<cistern_program>
     ) throws(HandOverError) -> cistern_program_end {
-        let identifier = unsafe try handOverAndStart(program)
+        try wait(for: unsafe try handOverAndStart(program))
+    }
+
+    /// Waits for the end of a program that `handOverAndStart` has started.
+    ///
+    /// - Throws: `.cannotWait`.
+    public func wait(for identifier: Int32) throws(HandOverError) -> cistern_program_end {
         var end = cistern_program_end()
         let code = unsafe programCalls.pointee.wait_for_program(programCalls.pointee.context, identifier, &end)
         guard code == 0 else { throw HandOverError(.cannotWait, code: code, isDiscarded: true) }
@@ -84,7 +92,7 @@ extension BoundedHeap {
         let calls = unsafe programCalls
         let missing = unsafe calls.pointee.find_program(calls.pointee.context, program)
         guard missing == 0 else { throw HandOverError(code: missing, isDiscarded: false) }
-        discard()
+        do throws(RegionsOpen) { try discard() } catch { throw HandOverError(.regionsOpen, code: 0, isDiscarded: false) }
         var identifier: Int32 = 0
         let code = unsafe calls.pointee.start_program(calls.pointee.context, program, &identifier)
         guard code == 0 else { throw HandOverError(code: code, isDiscarded: true) }

@@ -18,6 +18,8 @@ public enum HeapStretchKind: UInt8, Sendable {
     case unused = 5
     /// Reserved, not usable yet.
     case reserved = 6
+    /// A chunk or a large object of a region, or a page that a thread keeps for its next region.
+    case region = 7
 }
 
 /// A part of a heap that is of one kind. Sizes are bytes.
@@ -89,6 +91,7 @@ extension BoundedHeap {
         switch run {
         case .free: return stretch(.free, from: offset, to: end)
         case .metadata: return stretch(.ownRun, from: offset, to: end)
+        case .region: return stretch(.region, from: offset, to: end)
         case .block:
             var block = stretch(.block, from: offset, to: end)
             block.blockCount = 1

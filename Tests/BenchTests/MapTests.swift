@@ -85,11 +85,11 @@ struct MapTests {
                     contents.insert(value.content)
                     inUse += Double(value.shares & 15) / 15 * Double(picture["cellBytes"][0])
                     let isAbove = UInt64(cell) * picture["cellBytes"][0] >= committed
-                    if isAbove { #expect(value.content == 71 && value.shares == 0, "column \(index), cell \(cell)") }
+                    if isAbove { #expect(value.content == 72 && value.shares == 0, "column \(index), cell \(cell)") }
                 }
                 #expect(inUse * 1.02 + 300_000 >= Double(live), "column \(index): \(inUse) of \(live)")
             }
-            #expect(contents.allSatisfy { $0 <= 71 } && contents.contains(67) && contents.count > 10)
+            #expect(contents.allSatisfy { $0 <= 72 } && contents.contains(67) && contents.count > 10)
             // Nothing from elsewhere.
             for text in ["http://", "https://", "src=", "href=", "@import", "url("] { #expect(!page.contains(text), "\(text)") }
             #expect(page.contains("The heap of \(name), page by page"))

@@ -27,7 +27,7 @@ import Testing
 
     static func create<Pointer>(
         _ options: UnsafePointer<cistern_heap_options>,
-        by call: (UnsafePointer<cistern_heap_options>, UnsafeMutablePointer<Pointer?>) -> cistern_status
+        by call: (UnsafePointer<cistern_heap_options>?, UnsafeMutablePointer<Pointer?>?) -> cistern_status
     ) -> (handle: CHandle?, status: cistern_status) {
         // Anything but NULL, which a failure has to put there.
         var heap: Pointer? = unsafe unsafeBitCast(8, to: Pointer.self)
@@ -45,7 +45,8 @@ import Testing
         self = try #require(made.handle)
     }
 
-    func destroy() { unsafe cistern_heap_destroy(.init(heap)) }
+    @discardableResult
+    func destroy() -> cistern_status { unsafe cistern_heap_destroy(.init(heap)) }
     func take(_ byteCount: Int) -> UInt? { unsafe address(cistern_allocate(.init(heap), byteCount)) }
     func takeZeroed(_ byteCount: Int) -> UInt? { unsafe address(cistern_allocate_zeroed(.init(heap), byteCount)) }
     func take(_ byteCount: Int, alignment: Int) -> UInt? { unsafe address(cistern_allocate_aligned(.init(heap), byteCount, alignment)) }
@@ -59,7 +60,11 @@ import Testing
     func holds(_ address: UInt?) -> Bool { unsafe cistern_contains(.init(heap), pointer(address)) }
     func trim() -> Int { unsafe cistern_trim(.init(heap)) }
     func verify() -> Bool { unsafe cistern_verify(.init(heap)) }
-    func discard() -> Int { unsafe cistern_discard(.init(heap)) }
+    func discard() -> (status: cistern_status, byteCount: Int) {
+        var byteCount = -1
+        let status = unsafe cistern_discard(.init(heap), &byteCount)
+        return (status, byteCount)
+    }
     func trimAtSafePoint() -> Int { unsafe cistern_trim_at_safe_point(.init(heap)) }
 
     func handOver(_ name: String, _ arguments: [String]) -> cistern_status {
@@ -67,21 +72,36 @@ import Testing
     }
 
     func handOverAndWait(
-        _ name: String, _ arguments: [String]
-    ) -> (status: cistern_status, code: Int32, signal: Int32, isDiscarded: Bool) {
-        var (code, signal, isDiscarded): (Int32, Int32, Bool) = (99, 99, false)
+        _ name: String, _ arguments: [String], outcomeByteCount: Int = MemoryLayout<cistern_program_outcome>.size
+    ) -> (status: cistern_status, outcome: cistern_program_outcome) {
+        var outcome = cistern_program_outcome()
+        outcome.struct_byte_count = outcomeByteCount
+        outcome.process = 99
         let status = unsafe withList([name] + arguments) {
-            unsafe cistern_hand_over_and_wait(.init(heap), name, $0, nil, &code, &signal, &isDiscarded)
+            unsafe cistern_hand_over_and_wait(.init(heap), name, $0, nil, &outcome)
         }
-        return (status, code, signal, isDiscarded)
+        return (status, outcome)
     }
 
     func handOverAndStart(_ name: String) -> (status: cistern_status, process: Int32) {
-        var (process, isDiscarded): (Int32, Bool) = (99, false)
-        let status = unsafe withList([name]) {
-            unsafe cistern_hand_over_and_start(.init(heap), name, $0, nil, &process, &isDiscarded)
+        var outcome = cistern_program_outcome()
+        outcome.struct_byte_count = MemoryLayout<cistern_program_outcome>.size
+        let status = unsafe withList([name]) { unsafe cistern_hand_over_and_start(.init(heap), name, $0, nil, &outcome) }
+        return (status, outcome.process)
+    }
+
+    /// What happens without a heap, a name, or a place for the outcome.
+    func handOverOfNothing() -> [cistern_status] {
+        var outcome = cistern_program_outcome()
+        outcome.struct_byte_count = MemoryLayout<cistern_program_outcome>.size
+        return unsafe withList(["true"]) { list in
+            unsafe [
+                cistern_hand_over(nil, "true", list, nil), cistern_hand_over(.init(heap), nil, list, nil),
+                cistern_hand_over(.init(heap), "true", nil, nil), cistern_hand_over_and_wait(nil, "true", list, nil, &outcome),
+                cistern_hand_over_and_wait(.init(heap), "true", list, nil, nil),
+                cistern_hand_over_and_start(.init(heap), nil, list, nil, &outcome), cistern_discard(nil, nil),
+            ]
         }
-        return (status, process)
     }
 
     /// A list as C has it, for the time of a call.
@@ -152,7 +172,7 @@ extension FaceSuites {
             heap.give(other)
             #expect(heap.verify())
             heap.destroy()
-            cistern_heap_destroy(nil)
+            #expect(cistern_heap_destroy(nil) == CISTERN_INVALID_HANDLE)
         }
 
         @Test func sizesOfTheStruct() throws {
@@ -301,7 +321,7 @@ extension FaceSuites {
                     "the system refused to make the heap's first pages usable", "4096 heaps are alive in this process",
                     "unknown status",
                 ])
-            let ofPrograms = (UInt32(40)...46).map { number in
+            let ofPrograms = (UInt32(40)...47).map { number in
                 unsafe String(cString: cistern_status_text(cistern_status(rawValue: number)))
             }
             #expect(
@@ -309,13 +329,13 @@ extension FaceSuites {
                     "there is no such program", "the program is there and cannot be executed",
                     "arguments and environment are more than the system takes", "no memory for the program, or no process",
                     "the program was started, and how it ended cannot be learned", "the system refused to start the program",
-                    "unknown status",
+                    "a region of the heap is open", "unknown status",
                 ])
         }
 
         @Test func layoutOfTheOptions() {
             typealias Options = cistern_heap_options
-            #expect(MemoryLayout<Options>.size == 32)
+            #expect(MemoryLayout<Options>.size == 40)
             #expect(MemoryLayout<Options>.alignment == 8)
             #expect(MemoryLayout<Options>.offset(of: \.struct_byte_count) == 0)
             #expect(MemoryLayout<Options>.offset(of: \.capacity_bytes) == 8)
@@ -325,6 +345,7 @@ extension FaceSuites {
             #expect(MemoryLayout<Options>.offset(of: \.checked) == 29)
             #expect(MemoryLayout<Options>.offset(of: \.no_huge_pages) == 30)
             #expect(MemoryLayout<Options>.offset(of: \.not_inherited) == 31)
+            #expect(MemoryLayout<Options>.offset(of: \.may_shrink) == 32)
             #expect(MemoryLayout<cistern_status>.size == 4)
         }
     }

@@ -237,8 +237,33 @@ extension FaceSuites {
         @Test func sentences() {
             let error = HandOverError(.notFound, code: ENOENT, isDiscarded: true)
             #expect("\(error)" == "there is no such program (errno 2); the heap was discarded before")
-            let reasons = (UInt32(0)...6).compactMap { HandOverError.Reason(rawValue: $0) }
-            #expect(Set(reasons.map { "\(HandOverError($0, code: 0, isDiscarded: false))" }).count == 7)
+            let reasons = (UInt32(0)...7).compactMap { HandOverError.Reason(rawValue: $0) }
+            #expect(Set(reasons.map { "\(HandOverError($0, code: 0, isDiscarded: false))" }).count == 8)
+        }
+
+        /// A region that is open keeps the heap: its handle would be left with nothing.
+        @Test func openRegions() throws {
+            let heap = try fullHeap()
+            do {
+                let region = try heap.openRegion()
+                let taken = unsafe region.allocate(byteCount: 100) != nil
+                #expect(taken)
+                #expect(throws: RegionsOpen(count: 1)) { try heap.discard() }
+                #expect(throws: HandOverError(.regionsOpen, code: 0, isDiscarded: false)) { try heap.handOverAndWait(for: Program("true")) }
+                #expect(heap.snapshot().byteCount(of: .region) == heap.statistics.regionBytes)
+                #expect(heap.statistics.regionBytes > 0 && heap.statistics.liveBlockCount == 1)
+                try region.close()
+            }
+            #expect(try heap.discard() >= UInt64(Self.size))
+            #expect(heap.verify() == nil)
+            let wasRefused = heap.withRegion { region in
+                guard unsafe region.allocate(byteCount: 100_000) != nil else { return false }
+                do throws(RegionsOpen) { try heap.discard() } catch { return true }
+                return false
+            }
+            #expect(wasRefused == true)
+            #expect(try heap.handOverAndWait(for: Program("true")) == .exited(code: 0))
+            #expect(heap.verify() == nil)
         }
 
         /// The same through C.
@@ -247,14 +272,19 @@ extension FaceSuites {
             let block = try #require(heap.take(32 << 20))
             cistern_test_fill(block, 32 << 20, 1)
             let missing = heap.handOverAndWait("no-such-program", [])
-            #expect(missing.status == CISTERN_PROGRAM_NOT_FOUND && !missing.isDiscarded && missing.code == -1 && missing.signal == 0)
+            #expect(missing.status == CISTERN_PROGRAM_NOT_FOUND && !missing.outcome.is_discarded && missing.outcome.process == 0)
+            #expect(missing.outcome.exit_code == -1 && missing.outcome.signal == 0)
             #expect(heap.handOverAndStart("/etc/passwd").status == CISTERN_PROGRAM_NOT_EXECUTABLE)
             #expect(heap.handOver("/nowhere", []) == CISTERN_PROGRAM_NOT_FOUND)
+            #expect(heap.handOverAndWait("true", [], outcomeByteCount: 4).status == CISTERN_INVALID_ARGUMENT)
+            let wrong = [CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT]
+            #expect(heap.handOverOfNothing() == [wrong[0], wrong[1], wrong[1], wrong[0], wrong[1], wrong[1], wrong[0]])
             #expect(cistern_test_holds(block, 32 << 20, 1))
             let ended = heap.handOverAndWait("sh", ["-c", "exit 7"])
-            #expect(ended.status == CISTERN_OK && ended.isDiscarded && ended.code == 7 && ended.signal == 0)
+            #expect(ended.status == CISTERN_OK && ended.outcome.is_discarded && ended.outcome.exit_code == 7 && ended.outcome.signal == 0)
+            #expect(ended.outcome.process > 0)
             let killed = heap.handOverAndWait("sh", ["-c", "kill -KILL $$"])
-            #expect(killed.status == CISTERN_OK && killed.code == -1 && killed.signal == SIGKILL)
+            #expect(killed.status == CISTERN_OK && killed.outcome.exit_code == -1 && killed.outcome.signal == SIGKILL)
             let long = [String](repeating: String(repeating: "a", count: 100_000), count: 100)
             #expect(heap.handOverAndWait("true", long).status == CISTERN_PROGRAM_ARGUMENTS_TOO_LONG)
             let started = heap.handOverAndStart("true")
@@ -262,7 +292,8 @@ extension FaceSuites {
             #expect(started.status == CISTERN_OK)
             #expect(unsafe waitpid(started.process, &status, 0) == started.process && status == 0)
             cistern_test_fill(try #require(heap.take(8 << 20)), 8 << 20, 1)
-            #expect(heap.discard() >= 8 << 20)
+            let discarded = heap.discard()
+            #expect(discarded.status == CISTERN_OK && discarded.byteCount >= 8 << 20)
             #expect(heap.trimAtSafePoint() == 0)
             #expect(heap.verify())
             #expect(inChild { heap.handOver("sh", ["-c", "exit 11"]) == CISTERN_OK ? 1 : 2 } == 11)

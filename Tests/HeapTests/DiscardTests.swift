@@ -48,7 +48,7 @@ extension HeapSuites {
                 try fill(heap)
                 let full = heap.core.statistics()
                 #expect(heap.core.isAboveSoftLimit)
-                #expect(heap.core.discard() == full.touchedBytes)
+                #expect(heap.discard() == full.touchedBytes)
                 var empty = state(heap)
                 // Commitment ends with the page in which the maps end; creation may have committed the same.
                 #expect(empty.committedBytes <= new.committedBytes)
@@ -62,7 +62,7 @@ extension HeapSuites {
                 if !Sanitizer.isPresent {
                     #expect(cistern_test_resident_page_count(heap.base, Int(capacity)) <= residentNew + 1)
                 }
-                #expect(heap.core.discard() == 0)
+                #expect(heap.discard() == 0)
             }
             let block = try #require(heap.allocate(48))
             #expect(kind != .aligned || block % 16 == 0)
@@ -82,7 +82,7 @@ extension HeapSuites {
                     let full = unsafe cistern_test_status_bytes("VmRSS:")
                     guard full >= before + size else { return 3 }
                     if isWhole {
-                        heap.core.discard()
+                        heap.discard()
                     } else {
                         heap.free(block, Int(size))
                         // Freed is not given back.
@@ -124,7 +124,7 @@ extension HeapSuites {
             }
             arrived.wait(until: 4)
             phase.value = 1
-            heap.core.discard()
+            heap.discard()
             #expect(heap.core.statistics().cachedBlockCount == 0)
             phase.value = 2
             for thread in threads { thread.join() }
@@ -143,7 +143,7 @@ extension HeapSuites {
                     try fill(heap)
                     let full = heap.core.statistics()
                     table.refuse(number, forEver: forEver)
-                    let given = heap.core.discard()
+                    let given = heap.discard()
                     table.refuseNothing()
                     let now = heap.core.statistics()
                     #expect(now.liveBlockCount == 0 && now.requestedBytes == 0 && now.freeRunCount == 0)
@@ -157,7 +157,7 @@ extension HeapSuites {
                         let block = try #require(heap.allocateZeroed(size))
                         #expect(cistern_test_is_zero(block, size))
                     }
-                    #expect(heap.core.discard() > 0)
+                    #expect(heap.discard() > 0)
                     #expect(heap.core.statistics().touchedBytes == 0)
                     #expect(heap.destroy())
                     table.free()
@@ -173,7 +173,7 @@ extension HeapSuites {
             table.readsAsStale()
             table.refuse(0, forEver: false)
             let touched = heap.core.statistics().touchedBytes
-            #expect(heap.core.discard() == 0)
+            #expect(heap.discard() == 0)
             #expect(heap.core.statistics().touchedBytes == touched)
             #expect(heap.verify() == nil)
             let zeroed = try #require(heap.allocateZeroed(24 << 20))
@@ -191,7 +191,7 @@ extension HeapSuites {
                 var program = ModelProgram(heap, heap: heap, seed: seed + round, mostBytes: 200_000, alignsTo16: false)
                 #expect(program.run(steps: 1500, checkEvery: 500) == nil, "seed \(seed + round)")
                 for size in 1..<200 { _ = heap.allocate(size * 37) }
-                heap.core.discard()
+                heap.discard()
                 #expect(heap.verify() == nil)
             }
             #expect(heap.destroy())
@@ -205,7 +205,7 @@ extension HeapSuites {
             let thread = TestThread {
                 while stop.value == 0 {
                     for size in 1..<300 { if let block = heap.allocate(size * 50) { cistern_test_write_byte(block, 1) } }
-                    heap.core.discard()
+                    heap.discard()
                     started.add(1)
                 }
             }
@@ -213,7 +213,7 @@ extension HeapSuites {
             var outcomes: [Int32: Int] = [:]
             for _ in 0..<scaled(100) {
                 let status = inChild(seconds: 10) {
-                    heap.core.discard()
+                    heap.discard()
                     guard heap.verify() == nil, let block = heap.allocate(100) else { return 1 }
                     heap.free(block, 100)
                     return 0
@@ -266,7 +266,7 @@ extension HeapSuites {
             case 1:
                 heap.free(first, 32 << 20)
                 #expect(heap.core.trim() > 0)
-            default: #expect(heap.core.discard() > 0)
+            default: #expect(heap.discard() > 0)
             }
             let block = way == 0 ? first : try #require(heap.allocate(32 << 20))
             cistern_test_fill(block, 32 << 20, 1)
@@ -275,7 +275,7 @@ extension HeapSuites {
             let status = inChild {
                 // Nothing is mapped there: not one page is resident, and the mapping does not exist.
                 guard cistern_test_mapped_page_count(block, 32 << 20) == 0 else { return 1 }
-                guard heap.allocate(100) == nil, heap.core.discard() == 0, heap.core.trimAtSafePoint() == 0 else { return 2 }
+                guard heap.allocate(100) == nil, heap.discard() == 0, heap.core.trimAtSafePoint() == 0 else { return 2 }
                 return cistern_test_mapped_page_count(other, 1 << 20) == 256 ? 0 : 3
             }
             #expect(status == 0)
@@ -290,7 +290,7 @@ extension HeapSuites {
             for round in 1...50 {
                 let block = try #require(heap.allocate(round << 19))
                 heap.free(block)
-                if round % 2 == 0 { heap.core.trim() } else { heap.core.discard() }
+                if round % 2 == 0 { heap.core.trim() } else { heap.discard() }
             }
             #expect(cistern_test_mapping_count() <= before + 2)
             #expect(heap.destroy())

@@ -37,9 +37,9 @@ extension HeapSuites {
             guard end == now.capacityBytes else { return "ends at \(end)" }
             guard sum(.span) == now.spanBytes else { return "spans" }
             guard sum(.fixed, .ownRun) == now.metadataBytes else { return "metadata" }
-            guard sum(.span, .block, .ownRun) == now.usedBytes else { return "used" }
+            guard sum(.span, .block, .ownRun, .region) == now.usedBytes else { return "used" }
             guard end - sum(.reserved) == now.committedBytes else { return "committed" }
-            guard sum(.fixed, .ownRun, .span, .block, .free) == now.extentBytes else { return "extent" }
+            guard sum(.fixed, .ownRun, .span, .block, .free, .region) == now.extentBytes else { return "extent" }
             guard stretches.count(where: { $0.kind == .free }) == Int(now.freeRunCount) else { return "free runs" }
             let touched = stretches.reduce(0) { $0 + $1.touchedBytes }
             // The page in which the fixed part ends is shared, and counted whole by the heap.

@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +32,10 @@ static uint64_t proportional_bytes(pid_t process) {
   return line == NULL ? 0 : strtoull(line + strlen("\nPss:"), NULL, 10) * 1024;
 }
 
+// A child of posix_spawn has its parent's memory until it becomes a program of its own: that is not counted twice. Where the
+// kernel does not tell, it is.
+static bool shares_memory(pid_t process, pid_t other) { return syscall(SYS_kcmp, process, other, KCMP_VM, 0, 0) == 0; }
+
 // Sums a process and its descendants, breadth first. A process whose list cannot be read counts alone.
 static uint64_t sum_of_tree(pid_t root) {
   pid_t processes[highest_process_count] = {root};
@@ -38,7 +44,10 @@ static uint64_t sum_of_tree(pid_t root) {
   for (int at = 0; at < count; at++) {
     char path[64];
     char text[text_capacity];
-    sum += proportional_bytes(processes[at]);
+    uint64_t bytes = proportional_bytes(processes[at]);
+    bool is_counted = false;
+    for (int before = 0; before < at && !is_counted; before++) is_counted = shares_memory(processes[at], processes[before]);
+    if (!is_counted) sum += bytes;
     (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)processes[at], (int)processes[at]);   // fits
     if (!read_text(path, text)) continue;
     char *rest = text;

@@ -43,7 +43,7 @@ struct MapCommand {
         let shown = options.capacityBytes > 0 ? heap.statistics.extentHighWaterBytes : heap.capacityBytes
         var recording = MapRecording(shownBytes: shown)
         var run = Run(
-            trace: trace.name, eventCount: asked, eventsDone: done, capacityBytes: heap.capacityBytes, peakLiveBytes: 0,
+            trace: trace.name, eventCount: asked, eventsDone: 0, capacityBytes: heap.capacityBytes, peakLiveBytes: 0,
             peakResidentBytes: 0, peakCommittedBytes: 0)
         for number in 0...Self.columnCount {
             _ = player.play(to: done * number / Self.columnCount, writes: true)
@@ -54,6 +54,10 @@ struct MapCommand {
             run.peakResidentBytes = max(run.peakResidentBytes, resident)
             run.peakCommittedBytes = max(run.peakCommittedBytes, snapshot.committedBytes)
         }
+        guard player.done == done else {
+            throw BenchError("\(trace.name): \(done) events the first time and \(player.done) in the emptied heap: they should be the same")
+        }
+        run.eventsDone = done
         run.peakLiveBytes = player.peakLiveBytes
         try System.writeFile(path, MapPage(run: run, recording: recording).text)
         print("\(path): \(done) events, heap of \(ByteCount.megabytes(heap.capacityBytes)) MB, \(recording.cellCount) cells")

@@ -37,7 +37,7 @@ extension BoundedHeap {
     /// - Complexity: the pages that the kernel has to free; no look at any block, one at each region record.
     @discardableResult
     public func discard() throws(RegionsOpen) -> UInt64 {
-        guard header.it.incarnation != 0 else { return 0 }
+        guard isUsable else { return 0 }
         let openCount = openRegionCount
         guard openCount == 0 else { throw RegionsOpen(count: openCount) }
         cistern_registry_hold()

@@ -101,6 +101,6 @@ extension BoundedHeap {
 
     /// In a fork's child without this heap the header tells no table; there is nothing to discard there either.
     private var programCalls: UnsafePointer<cistern_os_calls> {
-        header.it.incarnation != 0 ? unsafe systemCalls : unsafe cistern_os_system()
+        isUsable ? unsafe systemCalls : unsafe cistern_os_system()
     }
 }

@@ -99,7 +99,7 @@ extension BoundedHeap {
     var options: HeapOptions {
         var options = HeapOptions(capacityBytes: header.it.capacity_bytes)
         options.softLimitBytes = header.it.soft_limit_bytes
-        options.alignsTo16 = header.it.size_mask != 0
+        options.alignsTo16 = header.it.size_mask & 8 != 0
         options.isForOneThread = has(CISTERN_HEAP_SINGLE_THREAD)
         options.isChecked = has(CISTERN_HEAP_CHECKED)
         options.usesHugePages = has(CISTERN_HEAP_HUGE_PAGES)

@@ -63,7 +63,7 @@ extension BoundedHeap {
     /// - Returns: how many there are; 0 in a fork's child that did not inherit the heap.
     /// - Complexity: proportional to the number of runs, and to a 4096th of the bytes in use.
     public func snapshot(into stretches: UnsafeMutableBufferPointer<HeapStretch>) -> Int {
-        guard header.it.incarnation != 0 else { return 0 }
+        guard isUsable else { return 0 }
         lockEverything()
         defer { unlockEverything() }
         var count = 0

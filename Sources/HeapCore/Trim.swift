@@ -13,7 +13,7 @@ extension BoundedHeap {
     /// - Returns: bytes that the system got back.
     @discardableResult
     public func trim() -> UInt64 {
-        guard header.it.incarnation != 0 else { return 0 }
+        guard isUsable else { return 0 }
         _ = scavenge()
         lockRuns()
         let pages = giveBack(pageLimit: UInt64.max)
@@ -28,7 +28,7 @@ extension BoundedHeap {
     /// - Returns: bytes that the system got back.
     @discardableResult
     public func trimAtSafePoint() -> UInt64 {
-        guard header.it.incarnation != 0 else { return 0 }
+        guard isUsable else { return 0 }
         // A thread that ends empties its own cache.
         cistern_registry_hold()
         flushAllCaches()
@@ -41,7 +41,7 @@ extension BoundedHeap {
     /// - Returns: bytes that the system got back.
     @discardableResult
     public func maintain() -> UInt64 {
-        guard header.it.incarnation != 0 else { return 0 }
+        guard isUsable else { return 0 }
         lockRuns()
         let pages = endWindow()
         unlockRuns()

@@ -400,6 +400,23 @@ uint64_t cistern_test_mapped_page_count(uintptr_t address, size_t byte_count) {
   return count;
 }
 
+uint64_t cistern_test_mapping_count_in(uintptr_t address, size_t byte_count, uint64_t *named_count) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  uint64_t count = 0;
+  *named_count = 0;
+  if (maps == NULL) return 0;
+  char line[512];
+  while (fgets(line, sizeof line, maps) != NULL) {
+    char *rest = line;
+    uintptr_t start = strtoull(line, &rest, 16);
+    if (start < address || start >= address + byte_count) continue;
+    count++;
+    if (strstr(line, "[anon:cistern heap]") != NULL) (*named_count)++;
+  }
+  fclose(maps);
+  return count;
+}
+
 uint64_t cistern_test_status_bytes(const char *label) {
   FILE *status = fopen("/proc/self/status", "re");
   if (status == NULL) return 0;

@@ -91,6 +91,8 @@ uint64_t cistern_test_mapping_count(void);
 uint64_t cistern_test_resident_page_count(uintptr_t address, size_t byte_count);
 // How many pages of a range are mapped, resident or not.
 uint64_t cistern_test_mapped_page_count(uintptr_t address, size_t byte_count);
+// How many mappings lie in a range, and how many of them have a heap's name.
+uint64_t cistern_test_mapping_count_in(uintptr_t address, size_t byte_count, uint64_t *_Nonnull named_count);
 uint64_t cistern_test_status_bytes(const char *_Nonnull label);
 // For a child: sets a limit (CISTERN_LIMIT_*) this much above what it uses now. Returns the limit.
 uint64_t cistern_test_limit_above_use(uint32_t which, uint64_t slack);

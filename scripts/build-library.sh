@@ -68,7 +68,8 @@ for template in cistern.pc cistern-config.cmake cistern-config-version.cmake; do
     directory=lib/cmake/cistern
     [[ $template == *.pc ]] && directory=lib/pkgconfig
     sed -e "s|@prefix@|$prefix|g" -e "s|@version@|$version|g" -e "s|@shared@|$shared|g" \
-        -e "s|@version_series@|${version%.*}|g" -e "s|@soname@|libcistern.so.$binary_interface|g" "scripts/lib/$template.in" > "$root/$directory/$template"
+        -e "s|@version_series@|${version%.*}|g" -e "s|@soname@|libcistern.so.$binary_interface|g" \
+        "scripts/lib/$template.in" > "$root/$directory/$template"
 done
 echo "libcistern $version in $root: libcistern.a $(stat -c %s "$root/lib/libcistern.a") bytes," \
     "$shared $(stat -c %s "$root/lib/$shared") bytes, $(wc -l < "$embedded_out/public") functions"

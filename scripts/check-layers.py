@@ -35,14 +35,15 @@ LAYERS = {
 }
 TESTS = {
     "CTestSupport": "Tests/CTestSupport",
+    "CEveryCall": "Tests/CEveryCall",
     "VirtualMemoryTests": "Tests/VirtualMemoryTests",
     "LimitsTests": "Tests/LimitsTests",
     "HeapTests": "Tests/HeapTests",
     "CisternTests": "Tests/CisternTests",
     "BenchTests": "Tests/BenchTests",
 }
-# Folders beside the modules' that hold data only.
-DATA_FOLDERS = {"Benchmarks/Traces"}
+# Folders beside the modules': data, and programs that only scripts/check-library.py builds.
+DATA_FOLDERS = {"Benchmarks/Traces", "Tests/LibraryPrograms"}
 # What may come from outside the package; Embedded Swift has no Glibc.
 OUTSIDE_OF_LAYERS = {"Swift", "Synchronization"}
 OUTSIDE_OF_TOOLS = OUTSIDE_OF_LAYERS | {"Glibc"}

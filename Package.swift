@@ -31,7 +31,9 @@ let package = Package(
         .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
-        .target(name: "CisternC", dependencies: ["CCistern", "CHeap", "HeapCore", "VirtualMemory"], swiftSettings: strict),
+        .target(
+            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "VirtualMemory"],
+            swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),
         // The same replay in a program without the Swift runtime, for every allocator that is a malloc; cistern-bench starts it.

@@ -14,7 +14,7 @@ extension BoundedHeap {
 
     /// This thread's slot for this heap.
     @inlinable @inline(__always)
-    var slot: Ref<cistern_slot> { unsafe Ref(cistern_thread_slot(header.it.slot_byte_offset)) }
+    var slot: Ref<cistern_slot> { unsafe Ref(cistern_thread_slot(header.it.slot_place)) }
 
     // MARK: Attaching
 

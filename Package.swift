@@ -32,7 +32,7 @@ let package = Package(
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
-            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "VirtualMemory"],
+            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"],
             swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),

@@ -27,7 +27,7 @@ LAYERS = {
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
     "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "VirtualMemory"}),
+    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
     "cistern-bench-malloc": ("Benchmarks/MallocReplay", {"CReplay"}),
     "CisternBench": (

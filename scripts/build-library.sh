@@ -9,8 +9,9 @@ source scripts/lib/tools.sh
 source scripts/lib/embedded.sh
 
 c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore CisternC)
-public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h)
+swift_modules=(VirtualMemory Limits HeapCore Regions CisternC)
+public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h
+    CShims/CCistern/include/cistern_region.h CShims/CCistern/include/cistern_region_inline.h)
 public_header=${public_headers[0]}  # which includes the others
 
 prefix=

@@ -46,7 +46,7 @@ extension BoundedHeap {
         withChecks { note(report, context) }
     }
 
-    private func report(_ misuse: HeapMisuse, _ block: UInt) {
+    func report(_ misuse: HeapMisuse, _ block: UInt) {
         if unsafe cistern_report_misuse(header.pointer, misuse.rawValue, block) { return }
         switch misuse {
         case .doubleFree: fatalError("Cistern: a block was freed twice")
@@ -55,6 +55,7 @@ extension BoundedHeap {
         case .overflow: fatalError("Cistern: the bytes after a block were overwritten")
         case .useAfterFree: fatalError("Cistern: a block was written to after it was freed")
         case .wrongSize: fatalError("Cistern: a block was freed with another size than it was asked for with")
+        case .closedRegion: fatalError("Cistern: a region was used after it had been closed")
         case .useAfterDestroy: fatalError("Cistern: a heap was used after it was destroyed")
         }
     }

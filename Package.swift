@@ -25,11 +25,15 @@ let package = Package(
         .target(name: "CHeap", dependencies: ["CVirtualMemory"], path: "CShims/CHeap"),
         // The heap: run heap, size classes, block spans, thread caches, statistics, verification.
         .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
+        // Regions: bump allocation from chunks that are runs of the heap, nested, each dying all at once.
+        .target(name: "Regions", dependencies: ["CHeap", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
+        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
-        .target(name: "CisternC", dependencies: ["CCistern", "CHeap", "HeapCore", "VirtualMemory"], swiftSettings: strict),
+        .target(
+            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"],
+            swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),
         // The same replay in a program without the Swift runtime, for every allocator that is a malloc; cistern-bench starts it.
@@ -50,7 +54,14 @@ let package = Package(
         .testTarget(
             name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
+            swiftSettings: strict),
+        // Every call of cistern.h, also for the programs that scripts/check-library.py builds.
+        .target(name: "CEveryCall", dependencies: ["CCistern", "CisternC"], path: "Tests/CEveryCall"),
+        .testTarget(
+            name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport", "CEveryCall"],
+            swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
     ]
 )

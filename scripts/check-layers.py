@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that no module imports or includes one above itself, and that Package.swift says the same.
 
-The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Cistern and CisternC with its
+The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Regions; Cistern and CisternC with its
 header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench. Tests may use what Package.swift declares for them.
 
 Usage: check-layers.py [--self-test]. Exit 1 with one `file:line: message` per finding.
@@ -24,9 +24,10 @@ LAYERS = {
     "Limits": ("Sources/Limits", {"CVirtualMemory"}),
     "CHeap": ("CShims/CHeap", {"CVirtualMemory"}),
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "VirtualMemory"}),
+    "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
+    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CHeap", "HeapCore", "VirtualMemory"}),
+    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
     "cistern-bench-malloc": ("Benchmarks/MallocReplay", {"CReplay"}),
     "CisternBench": (
@@ -35,14 +36,16 @@ LAYERS = {
 }
 TESTS = {
     "CTestSupport": "Tests/CTestSupport",
+    "CEveryCall": "Tests/CEveryCall",
     "VirtualMemoryTests": "Tests/VirtualMemoryTests",
     "LimitsTests": "Tests/LimitsTests",
     "HeapTests": "Tests/HeapTests",
+    "RegionTests": "Tests/RegionTests",
     "CisternTests": "Tests/CisternTests",
     "BenchTests": "Tests/BenchTests",
 }
-# Folders beside the modules' that hold data only.
-DATA_FOLDERS = {"Benchmarks/Traces"}
+# Folders beside the modules': data, and programs that only scripts/check-library.py builds.
+DATA_FOLDERS = {"Benchmarks/Traces", "Tests/LibraryPrograms"}
 # What may come from outside the package; Embedded Swift has no Glibc.
 OUTSIDE_OF_LAYERS = {"Swift", "Synchronization"}
 OUTSIDE_OF_TOOLS = OUTSIDE_OF_LAYERS | {"Glibc"}

@@ -1,10 +1,10 @@
 #include "cistern_checked.h"
 
-typedef void (*report_function)(uintptr_t context, uint32_t misuse, uintptr_t address);
+typedef void (*report_function)(void *context, uint32_t misuse, void *address);
 
 bool cistern_report_misuse(const cistern_heap *heap, uint32_t misuse, uintptr_t address) {
   if (heap->report_function == 0) return false;
-  ((report_function)heap->report_function)(heap->report_context, misuse, address);
+  ((report_function)heap->report_function)((void *)heap->report_context, misuse, (void *)address);
   return true;
 }
 

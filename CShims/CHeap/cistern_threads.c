@@ -3,11 +3,14 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "cistern_region_stack.h"
 #include "cistern_sync.h"
 
 _Thread_local __attribute__((tls_model("initial-exec"))) cistern_thread_block cistern_this_thread = {
     .slots = {{UINT64_MAX, 0}, {UINT64_MAX, 0}, {UINT64_MAX, 0}, {UINT64_MAX, 0}},
 };
+
+_Thread_local __attribute__((tls_model("initial-exec"))) cistern_region_stack cistern_this_region_stack;
 
 typedef struct registry_entry {
   cistern_heap *heap;
@@ -19,6 +22,8 @@ typedef struct registry_entry {
 static registry_entry registry[CISTERN_REGISTRY_CAPACITY];
 static uint32_t registry_end;  // entries from here on were never used
 static cistern_lock registry_lock;
+static cistern_heap *retired[CISTERN_RETIRED_CAPACITY];  // a ring
+static uint32_t next_retired;
 static uint64_t next_thread_number = 1;
 static uint64_t next_incarnation = 1;
 static pthread_key_t exit_key;
@@ -96,4 +101,23 @@ void cistern_registry_remove(cistern_heap *heap) {
   cistern_lock_acquire(&registry_lock);
   if (registry[heap->registry_index].heap == heap) registry[heap->registry_index].heap = NULL;
   cistern_lock_release(&registry_lock);
+}
+
+bool cistern_registry_contains(const cistern_heap *heap) {
+  if (heap == NULL) return false;
+  cistern_lock_acquire(&registry_lock);
+  uint32_t index = 0;
+  while (index < registry_end && registry[index].heap != heap) index++;
+  bool is_found = index < registry_end;
+  cistern_lock_release(&registry_lock);
+  return is_found;
+}
+
+cistern_heap *cistern_registry_retire(cistern_heap *heap) {
+  cistern_lock_acquire(&registry_lock);
+  cistern_heap *oldest = retired[next_retired];
+  retired[next_retired] = heap;
+  next_retired = (next_retired + 1) % CISTERN_RETIRED_CAPACITY;
+  cistern_lock_release(&registry_lock);
+  return oldest;
 }

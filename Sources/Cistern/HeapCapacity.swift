@@ -77,16 +77,6 @@ public struct HeapCapacity: Equatable, Sendable {
 }
 
 extension HeapCapacity.Plan {
-    /// 16 MiB: nothing is made smaller than this because of a refusal.
-    static var smallestShrunkBytes: UInt64 { 16 << 20 }
-
-    /// A capacity smaller by an eighth, a multiple of 2 MiB and at least 16 MiB; nil when it cannot be smaller.
-    static func shrunk(_ bytes: UInt64) -> UInt64? {
-        guard bytes > smallestShrunkBytes else { return nil }
-        let less = bytes - bytes / 8
-        return max(less - less % Capacity.fittedStepBytes, smallestShrunkBytes)
-    }
-
     /// Makes the heap, smaller and smaller where that is allowed and the system refuses.
     ///
     /// - Returns: the heap, the choice with the bytes that were reserved, and the first refusal.
@@ -101,7 +91,7 @@ extension HeapCapacity.Plan {
             do throws(HeapCreationError) {
                 return (try BoundedHeap.create(options), tried, refusal)
             } catch {
-                guard mayShrink, error.isRefusalBySystem, let less = Self.shrunk(tried.bytes) else {
+                guard mayShrink, error.isRefusalBySystem, let less = Capacity.shrunk(tried.bytes) else {
                     throw .creation(error, tried)
                 }
                 refusal = refusal ?? error

@@ -1,51 +1,101 @@
 import CCistern
-import CHeap
 import HeapCore
+import Limits
+import VirtualMemory
 
-// Safety: `options` and `heap` are the caller's, valid for the call, as cistern.h says.
+// Safety: `options`, `heap` and `refusal` are the caller's, valid for the call, as cistern.h says.
 
 /// `cistern_heap_create`; cistern.h says what it does and what can fail.
 @c(cistern_heap_create)
 public func cisternHeapCreate(
-    _ options: UnsafePointer<cistern_heap_options>, _ heap: UnsafeMutablePointer<OpaquePointer?>
+    _ options: UnsafePointer<cistern_heap_options>?, _ heap: UnsafeMutablePointer<OpaquePointer?>?
 ) -> UInt32 {
-    unsafe heap.pointee = nil
-    // The struct may grow at its end: what an older caller does not have is zero.
-    let known = MemoryLayout<cistern_heap_options>.size
-    let given = unsafe options.pointee.struct_byte_count
-    guard given >= MemoryLayout<Int>.size, given <= 4096 else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    // What a newer caller has may only be the default: a wish that is not understood must not be dropped in silence.
-    let bytes = unsafe UnsafeRawBufferPointer(start: options, count: given)
-    var index = known
-    while index < given {
-        guard unsafe bytes[index] == 0 else { return CISTERN_INVALID_ARGUMENT.rawValue }
-        index += 1
-    }
-    var copy = cistern_heap_options()
-    unsafe withUnsafeMutableBytes(of: &copy) { bytes in
-        unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: options, count: min(given, known)))
-    }
-    guard copy.minimum_alignment == 0 || copy.minimum_alignment == 8 || copy.minimum_alignment == 16 else {
+    unsafe create(options, heap, nil)
+}
+
+/// `cistern_heap_create_explained`; cistern.h says what it does and what can fail.
+@c(cistern_heap_create_explained)
+public func cisternHeapCreateExplained(
+    _ options: UnsafePointer<cistern_heap_options>?, _ heap: UnsafeMutablePointer<OpaquePointer?>?,
+    _ refusal: UnsafeMutablePointer<cistern_refusal>?
+) -> UInt32 {
+    guard unsafe isSized(refusal) else {
+        unsafe heap?.pointee = nil
         return CISTERN_INVALID_ARGUMENT.rawValue
     }
-    var chosen = HeapOptions(capacityBytes: copy.capacity_bytes)
-    chosen.softLimitBytes = copy.soft_limit_bytes
-    chosen.alignsTo16 = copy.minimum_alignment == 16
-    chosen.isForOneThread = copy.single_thread
-    chosen.isChecked = copy.checked
-    chosen.usesHugePages = !copy.no_huge_pages
-    chosen.isInheritedByFork = !copy.not_inherited
-    do throws(HeapCreationError) {
-        let made = try BoundedHeap.create(chosen)
-        unsafe heap.pointee = made.handle
-        return CISTERN_OK.rawValue
-    } catch {
-        switch error {
-        case .capacityTooSmall: return CISTERN_CAPACITY_TOO_SMALL.rawValue
-        case .capacityTooLarge: return CISTERN_CAPACITY_TOO_LARGE.rawValue
-        case .reservation: return CISTERN_RESERVATION_REFUSED.rawValue
-        case .commitment: return CISTERN_COMMIT_REFUSED.rawValue
-        case .tooManyHeaps: return CISTERN_TOO_MANY_HEAPS.rawValue
+    var none = cistern_refusal()
+    unsafe give(&none, to: refusal)
+    return unsafe create(options, heap, refusal)
+}
+
+private func create(
+    _ options: UnsafePointer<cistern_heap_options>?, _ heap: UnsafeMutablePointer<OpaquePointer?>?,
+    _ refusal: UnsafeMutablePointer<cistern_refusal>?
+) -> UInt32 {
+    guard let heap = unsafe heap else { return CISTERN_INVALID_ARGUMENT.rawValue }
+    unsafe heap.pointee = nil
+    var given = cistern_heap_options()
+    guard unsafe take(options, into: &given), isKnown(given) else { return CISTERN_INVALID_ARGUMENT.rawValue }
+    var chosen = heapOptions(given)
+    var firstRefusal = unsafe refusal
+    while true {
+        do throws(HeapCreationError) {
+            let made = try BoundedHeap.create(chosen)
+            unsafe heap.pointee = made.handle
+            return CISTERN_OK.rawValue
+        } catch {
+            let status = unsafe explain(error, firstRefusal)
+            unsafe firstRefusal = nil
+            guard given.may_shrink, status == CISTERN_RESERVATION_REFUSED || status == CISTERN_COMMIT_REFUSED,
+                let less = Capacity.shrunk(chosen.capacityBytes)
+            else { return status.rawValue }
+            chosen.capacityBytes = less
         }
     }
+}
+
+/// Are all values among those that cistern.h lists?
+private func isKnown(_ options: cistern_heap_options) -> Bool {
+    let reserved = options.reserved
+    guard reserved.0 | reserved.1 | reserved.2 | reserved.3 | reserved.4 | reserved.5 | reserved.6 == 0 else { return false }
+    let alignment = options.minimum_alignment
+    return alignment == 0 || alignment == 8 || alignment == 16
+}
+
+private func heapOptions(_ options: cistern_heap_options) -> HeapOptions {
+    var chosen = HeapOptions(capacityBytes: options.capacity_bytes)
+    chosen.softLimitBytes = options.soft_limit_bytes
+    chosen.alignsTo16 = options.minimum_alignment == 16
+    chosen.isForOneThread = options.single_thread
+    chosen.isChecked = options.checked
+    chosen.usesHugePages = !options.no_huge_pages
+    chosen.isInheritedByFork = !options.not_inherited
+    return chosen
+}
+
+/// The status of an error; writes a refusal down.
+private func explain(_ error: HeapCreationError, _ refusal: UnsafeMutablePointer<cistern_refusal>?) -> cistern_status {
+    switch error {
+    case .capacityTooSmall: return CISTERN_CAPACITY_TOO_SMALL
+    case .capacityTooLarge: return CISTERN_CAPACITY_TOO_LARGE
+    case .tooManyHeaps: return CISTERN_TOO_MANY_HEAPS
+    case .reservation(let error):
+        unsafe give(error, to: refusal)
+        return CISTERN_RESERVATION_REFUSED
+    case .commitment(let error):
+        unsafe give(error, to: refusal)
+        return CISTERN_COMMIT_REFUSED
+    }
+}
+
+/// Writes an error into the caller's struct, if there is one.
+func give(_ error: ReservationError, to refusal: UnsafeMutablePointer<cistern_refusal>?) {
+    var result = cistern_refusal()
+    result.byte_count = error.byteCount
+    result.code = error.code
+    result.operation = error.operation.rawValue
+    result.limit = error.limit.kind.rawValue
+    result.limit_bytes = error.limit.valueBytes
+    result.used_bytes = error.limit.usedBytes
+    unsafe give(&result, to: refusal)
 }

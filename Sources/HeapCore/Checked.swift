@@ -1,4 +1,6 @@
 import CHeap
+import CVirtualMemory
+import VirtualMemory
 
 // Safety: see RawMemory.swift; a frame is read only after its address was found to be a block of this heap.
 
@@ -33,7 +35,18 @@ extension BoundedHeap {
         return body()
     }
 
-    private func report(_ misuse: HeapMisuse, _ block: UInt) {
+    /// Writes down whom misuse is reported to.
+    func note(_ report: HeapReport?, _ context: UInt) {
+        header.it.report_function = uintptr_t(UInt(bitPattern: unsafe unsafeBitCast(report, to: UnsafeRawPointer?.self)))
+        header.it.report_context = uintptr_t(context)
+    }
+
+    /// Exchanges the report function that the heap was made with; nil: misuse traps.
+    public func setReport(_ report: HeapReport?, context: UInt) {
+        withChecks { note(report, context) }
+    }
+
+    func report(_ misuse: HeapMisuse, _ block: UInt) {
         if unsafe cistern_report_misuse(header.pointer, misuse.rawValue, block) { return }
         switch misuse {
         case .doubleFree: fatalError("Cistern: a block was freed twice")
@@ -42,7 +55,35 @@ extension BoundedHeap {
         case .overflow: fatalError("Cistern: the bytes after a block were overwritten")
         case .useAfterFree: fatalError("Cistern: a block was written to after it was freed")
         case .wrongSize: fatalError("Cistern: a block was freed with another size than it was asked for with")
+        case .closedRegion: fatalError("Cistern: a region was used after it had been closed")
+        case .useAfterDestroy: fatalError("Cistern: a heap was used after it was destroyed")
         }
+    }
+
+    // MARK: The heap itself
+
+    /// False for a heap that is not here: one that this fork's child did not inherit, or a checked one that was destroyed, which is
+    /// a misuse.
+    @inline(__always)
+    var isUsable: Bool { header.it.incarnation != 0 || reportDestroyed() }
+
+    @inline(never)
+    private func reportDestroyed() -> Bool {
+        if has(CISTERN_HEAP_DESTROYED) { report(.useAfterDestroy, header.address) }
+        return false
+    }
+
+    /// Destroys all but the header, by which the heap is known as destroyed until 64 more were.
+    func retire(_ reservation: Reservation) -> Bool {
+        let pageBytes = UInt64(max(Int(Layout.pageByteCount), cistern_os_page_byte_count()))
+        do throws(ReservationError) { try reservation.release(after: pageBytes) } catch { return false }
+        header.it.incarnation = 0
+        header.it.capacity_bytes = 0
+        header.it.flags |= UInt32(CISTERN_HEAP_DESTROYED)
+        guard let oldest = unsafe cistern_registry_retire(header.pointer) else { return true }
+        // By the system's own table: the heap's may be gone with it.
+        let calls = unsafe cistern_os_system()
+        return unsafe calls.pointee.release(calls.pointee.context, oldest, Int(pageBytes)) == 0
     }
 
     // MARK: Allocate and free

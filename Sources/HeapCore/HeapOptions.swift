@@ -68,4 +68,8 @@ public enum HeapMisuse: UInt32, Sendable {
     case useAfterFree = 5
     /// Freed with a size that is not the one asked for.
     case wrongSize = 6
+    /// A call on a heap that was destroyed; the address is that of its header.
+    case useAfterDestroy = 7
+    /// A region was used or closed after it had been closed; the address is its record's.
+    case closedRegion = 8
 }

@@ -14,7 +14,7 @@ extension BoundedHeap {
     ///
     /// - Complexity: constant up to 512 bytes; above, a look at a bit per 64 bytes of the block, 64 at a time.
     public func usableSize(of block: UnsafeRawPointer) -> Int {
-        guard header.it.incarnation != 0 else { return 0 }
+        guard isUsable else { return 0 }
         let address = UInt(bitPattern: block)
         if has(CISTERN_HEAP_CHECKED) { return Int(bitPattern: checkedRequestedByteCount(address)) }
         return Int(bitPattern: usableByteCount(address))
@@ -26,7 +26,7 @@ extension BoundedHeap {
     ///   freed block that a thread cache still holds is found.
     /// - Complexity: constant in spans; in a run of its own a bit per 64 bytes before the address, 64 at a time.
     public func block(holding address: UnsafeRawPointer) -> UnsafeMutableRawBufferPointer? {
-        guard header.it.incarnation != 0 else { return nil }
+        guard isUsable else { return nil }
         let found =
             has(CISTERN_HEAP_CHECKED)
             ? checkedBlock(holding: UInt(bitPattern: address)) : rawBlock(holding: UInt(bitPattern: address))
@@ -48,7 +48,7 @@ extension BoundedHeap {
         let granules = run.map { allocatedLength($0) } ?? 0
         unlockRuns()
         if let run { return (self.address(ofGranule: run), UInt(granules) << Layout.granuleShift) }
-        return entry >= Layout.firstSpanEntry ? blockInSpan(entry, page: page, address: address) : nil
+        return Layout.isSpan(entry) ? blockInSpan(entry, page: page, address: address) : nil
     }
 
     /// A class's lock comes before the run lock, so a span is found without it and looked at again with it.

@@ -19,11 +19,11 @@ extension BoundedHeap {
     ) -> UnsafeMutableRawPointer? {
         let address = UInt(bitPattern: block)
         let size = UInt(bitPattern: byteCount)
-        guard header.it.incarnation != 0, size <= UInt(header.it.capacity_bytes) else { return nil }
+        guard isUsable, size <= UInt(header.it.capacity_bytes) else { return nil }
         if has(CISTERN_HEAP_CHECKED) { return unsafe UnsafeMutableRawPointer(bitPattern: checkedResize(address, to: size)) }
         let entry = pageMapEntry(ofPage: (address &- base) >> Layout.pageShift)
         var old: UInt
-        if entry >= Layout.firstSpanEntry {
+        if Layout.isSpan(entry) {
             let index = UInt(span(entry).it.size_class)
             old = SizeClass.blockByteCount(index)
             if binIndex(max(size, 1)) == index {
@@ -89,7 +89,7 @@ extension BoundedHeap {
     }
 
     private func allocateZeroedRun(_ size: UInt) -> UInt {
-        guard header.it.incarnation != 0, size <= UInt(header.it.capacity_bytes) else { return 0 }
+        guard isUsable, size <= UInt(header.it.capacity_bytes) else { return 0 }
         let granules = SizeClass.granules(size)
         lockRuns()
         var run = allocateRunForZeroing(granules)
@@ -121,7 +121,7 @@ extension BoundedHeap {
     public func allocate(byteCount: Int, alignment: Int) -> UnsafeMutableRawPointer? {
         let size = UInt(bitPattern: byteCount)
         let align = UInt(bitPattern: alignment)
-        guard header.it.incarnation != 0, align > 0, align & (align &- 1) == 0, align <= UInt(header.it.capacity_bytes),
+        guard isUsable, align > 0, align & (align &- 1) == 0, align <= UInt(header.it.capacity_bytes),
             size <= UInt(header.it.capacity_bytes)
         else { return nil }
         if has(CISTERN_HEAP_CHECKED) {

@@ -7,7 +7,7 @@ extension BoundedHeap {
     @usableFromInline
     func allocateSlow(_ size: UInt) -> UInt {
         // Incarnation 0: a child that did not inherit this heap sees only an empty header.
-        guard header.it.incarnation != 0, size <= UInt(header.it.capacity_bytes) else { return 0 }
+        guard isUsable, size <= UInt(header.it.capacity_bytes) else { return 0 }
         if has(CISTERN_HEAP_CHECKED) { return checkedAllocate(size, alignment: 16) }
         var block = allocateOnce(size)
         if block == 0, scavenge() { block = allocateOnce(size) }
@@ -129,7 +129,7 @@ extension BoundedHeap {
     @inline(never)
     @usableFromInline
     func deallocateSlow(_ block: UInt, size: UInt) {
-        guard header.it.incarnation != 0 else { return }
+        guard block != 0, isUsable else { return }
         if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: size) }
         let cache = attachedCache()
         noteRequested(-Int64(size), cache: cache)
@@ -163,11 +163,11 @@ extension BoundedHeap {
     @inline(never)
     @usableFromInline
     func deallocateUnsized(_ block: UInt) {
-        guard header.it.incarnation != 0 else { return }
+        guard isUsable else { return }
         if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: nil) }
         let cache = attachedCache()
         let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry, let cache {
+        if Layout.isSpan(entry), let cache {
             let index = UInt(span(entry).it.size_class)
             cache.it.requested_byte_count &-= Int64(SizeClass.blockByteCount(index))
             return keep(block, index: index, in: cache)
@@ -181,7 +181,8 @@ extension BoundedHeap {
     /// Bytes a live block holds.
     func usableByteCount(_ block: UInt) -> UInt {
         let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        if Layout.isSpan(entry) { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        guard !Layout.isRegion(entry) else { return 0 }
         lockRuns()
         let granules = allocatedLength(granule(at: block))
         unlockRuns()

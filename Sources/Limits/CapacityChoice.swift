@@ -49,6 +49,17 @@ extension Capacity {
         max(bytes - bytes % fittedStepBytes, smallestFittedBytes)
     }
 
+    /// 16 MiB: nothing is made smaller than this because of a refusal.
+    static var smallestShrunkBytes: UInt64 { 16 << 20 }
+
+    /// What to try after the system refused a fitted capacity: less by an eighth, a multiple of 2 MiB, and at least 16 MiB; nil when
+    /// it cannot be less.
+    public static func shrunk(_ bytes: UInt64) -> UInt64? {
+        guard bytes > smallestShrunkBytes else { return nil }
+        let less = bytes - bytes / 8
+        return max(less - less % fittedStepBytes, smallestShrunkBytes)
+    }
+
     /// Chooses the capacity: a given one stays as it is, a default becomes what fits.
     /// - `tightest`: the tightest limit, as `MemoryLimits.tightest` says it; nil when none is known.
     /// - `fitsDefault`: false leaves a default at 16 GiB even where that does not fit.

@@ -4,14 +4,14 @@ extension CapacityError {
     public func write(into buffer: inout MutableSpan<UInt8>) -> Int {
         var count = 0
         switch source {
-        case .argument: put("--capacity: ", &buffer, &count)
-        case .environment: put("SKIP_CAPACITY: ", &buffer, &count)
-        case .api, .default: put("capacity: ", &buffer, &count)
+        case .argument: LineText.put("--capacity: ", &buffer, &count)
+        case .environment: LineText.put("SKIP_CAPACITY: ", &buffer, &count)
+        case .api, .default: LineText.put("capacity: ", &buffer, &count)
         }
         putGiven(&buffer, &count)
-        put(problem, &buffer, &count)
-        put("; expected ", &buffer, &count)
-        put(isExtended ? Self.extendedForm : Self.strictForm, &buffer, &count)
+        LineText.put(problem, &buffer, &count)
+        LineText.put("; expected ", &buffer, &count)
+        LineText.put(isExtended ? Self.extendedForm : Self.strictForm, &buffer, &count)
         return count
     }
 
@@ -38,32 +38,20 @@ extension CapacityError {
 
     /// The text in quotes. What is not printable ASCII, a quote or a backslash is written as \xNN, so the line stays one line.
     private func putGiven(_ buffer: inout MutableSpan<UInt8>, _ count: inout Int) {
-        put("'", &buffer, &count)
+        LineText.put("'", &buffer, &count)
         for index in 0..<given.keptByteCount {
             let byte = given[index]
             if byte < 0x20 || byte > 0x7E || byte == 0x27 || byte == 0x5C {
-                put("\\x", &buffer, &count)
-                put(Self.hexDigit(byte >> 4), &buffer, &count)
-                put(Self.hexDigit(byte & 15), &buffer, &count)
+                LineText.put("\\x", &buffer, &count)
+                LineText.put(Self.hexDigit(byte >> 4), &buffer, &count)
+                LineText.put(Self.hexDigit(byte & 15), &buffer, &count)
             } else {
-                put(byte, &buffer, &count)
+                LineText.put(byte, &buffer, &count)
             }
         }
-        if given.byteCount > given.keptByteCount { put("...", &buffer, &count) }
-        put("'", &buffer, &count)
+        if given.byteCount > given.keptByteCount { LineText.put("...", &buffer, &count) }
+        LineText.put("'", &buffer, &count)
     }
 
     private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x61 + value - 10 }
-
-    private func put(_ byte: UInt8, _ buffer: inout MutableSpan<UInt8>, _ count: inout Int) {
-        if count < buffer.count { buffer[count] = byte }
-        count += 1
-    }
-
-    private func put(_ text: StaticString, _ buffer: inout MutableSpan<UInt8>, _ count: inout Int) {
-        for index in 0..<text.utf8CodeUnitCount {
-            // Safety: the index stays below the literal's own count, and every literal here is ASCII.
-            put(unsafe text.utf8Start[index], &buffer, &count)
-        }
-    }
 }

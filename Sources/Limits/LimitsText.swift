@@ -1,45 +1,27 @@
 #if !hasFeature(Embedded)
     import CVirtualMemory
 
+    /// What writes one line into a buffer that always suffices.
+    private func text(_ write: (inout MutableSpan<UInt8>) -> Int) -> String {
+        var bytes = InlineArray<512, UInt8>(repeating: 0)
+        var span = bytes.mutableSpan
+        let count = write(&span)
+        return (0..<min(count, 512)).reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar(bytes[$1])) }
+    }
+
     extension CapacityError: CustomStringConvertible {
         /// One line: where the text came from, the text, what is wrong with it, and what is expected.
-        public var description: String {
-            var bytes = InlineArray<512, UInt8>(repeating: 0)
-            var span = bytes.mutableSpan
-            let count = write(into: &span)
-            return (0..<min(count, 512)).reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar(bytes[$1])) }
-        }
+        public var description: String { text { write(into: &$0) } }
     }
 
     extension MemoryLimit: CustomStringConvertible {
         /// The limit and its value, as a person would look for it.
-        public var description: String {
-            let above = level == 0 ? "" : ", \(level) above the own group"
-            switch kind {
-            case .addressSpace: return "RLIMIT_AS \(valueBytes), \(availableBytes) left (ulimit -v)"
-            case .data: return "RLIMIT_DATA \(valueBytes) (ulimit -d)"
-            case .groupV1: return "cgroup memory.limit_in_bytes \(valueBytes)\(above)"
-            case .groupV2Max: return "cgroup memory.max \(valueBytes)\(above)"
-            case .groupV2High: return "cgroup memory.high \(valueBytes)\(above)"
-            case .physicalMemory: return "machine memory \(valueBytes)"
-            }
-        }
+        public var description: String { text { write(into: &$0) } }
     }
 
     extension CapacityChoice: CustomStringConvertible {
         /// One line: the capacity, where it came from, why it is this number, and what it exceeds.
-        public var description: String {
-            let origin =
-                switch source {
-                case .default: "default"
-                case .argument: "--capacity"
-                case .environment: "SKIP_CAPACITY"
-                case .api: "given in code"
-                }
-            let why = if case .limit(let limit) = reason { ", fits \(limit)" } else { "" }
-            let over = exceeds.map { ", exceeds \($0)" } ?? ""
-            return "\(bytes) bytes (\(origin)\(why)\(over))"
-        }
+        public var description: String { text { write(into: &$0) } }
     }
 
     extension Capacity {

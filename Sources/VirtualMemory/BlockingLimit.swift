@@ -27,6 +27,13 @@ public struct BlockingLimit: Sendable, Equatable {
     /// What counted against it when it was read.
     public var usedBytes: UInt64
 
+    /// A limit, its value and its use in bytes.
+    public init(kind: Kind, valueBytes: UInt64, usedBytes: UInt64) {
+        self.kind = kind
+        self.valueBytes = valueBytes
+        self.usedBytes = usedBytes
+    }
+
     static var unknown: BlockingLimit { BlockingLimit(kind: .unknown, valueBytes: 0, usedBytes: 0) }
 
     #if arch(arm64)

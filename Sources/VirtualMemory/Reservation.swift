@@ -119,6 +119,17 @@ public struct Reservation {
         guard code == 0 else { throw error(.release, byteCount: capacityBytes, code: code) }
     }
 
+    /// Gives the range back but for its first bytes, which stay as they are. The value describes nothing afterwards.
+    ///
+    /// - Parameter keptBytes: a multiple of the page size, above 0; all of the range when it is as large.
+    /// - Throws: when the system refuses; the range is then still there.
+    public func release(after keptBytes: UInt64) throws(ReservationError) {
+        guard keptBytes < capacityBytes else { return }
+        let byteCount = capacityBytes - keptBytes
+        let code = unsafe state.calls.pointee.release(state.calls.pointee.context, address(keptBytes), Int(byteCount))
+        guard code == 0 else { throw error(.release, byteCount: byteCount, code: code) }
+    }
+
     private func address(_ offsetBytes: UInt64) -> UnsafeMutableRawPointer {
         unsafe UnsafeMutableRawPointer(bitPattern: baseAddress + UInt(offsetBytes)).unsafelyUnwrapped
     }

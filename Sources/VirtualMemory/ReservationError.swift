@@ -25,6 +25,14 @@ public struct ReservationError: Error, Equatable {
     /// For ENOMEM: the limit that is in the way, read right after the refusal.
     public var limit: BlockingLimit
 
+    /// A refusal as it was described before.
+    public init(operation: Operation, byteCount: UInt64, code: Int32, limit: BlockingLimit) {
+        self.operation = operation
+        self.byteCount = byteCount
+        self.code = code
+        self.limit = limit
+    }
+
     static var invalidArgument: Int32 { 22 }
     static var outOfMemory: Int32 { 12 }
 

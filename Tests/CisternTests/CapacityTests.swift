@@ -158,7 +158,7 @@ extension FaceSuites {
                 }
                 // The limits may have moved a little between the two looks at them.
                 #expect(refusal.byteCount > heap.capacityBytes)
-                #expect(heap.capacityBytes == HeapCapacity.Plan.shrunk(refusal.byteCount))
+                #expect(heap.capacityBytes == Capacity.shrunk(refusal.byteCount))
             }
         }
 
@@ -184,11 +184,11 @@ extension FaceSuites {
         }
 
         @Test func stepsOfShrinking() {
-            #expect(HeapCapacity.Plan.shrunk(16 << 30) == 14 << 30)
-            #expect(HeapCapacity.Plan.shrunk(100 << 20) == 86 << 20)
-            #expect(HeapCapacity.Plan.shrunk(18 << 20) == 16 << 20)
-            #expect(HeapCapacity.Plan.shrunk(16 << 20) == nil)
-            #expect(HeapCapacity.Plan.shrunk(4 << 20) == nil)
+            #expect(Capacity.shrunk(16 << 30) == 14 << 30)
+            #expect(Capacity.shrunk(100 << 20) == 86 << 20)
+            #expect(Capacity.shrunk(18 << 20) == 16 << 20)
+            #expect(Capacity.shrunk(16 << 20) == nil)
+            #expect(Capacity.shrunk(4 << 20) == nil)
         }
 
         @Test(.enabled(if: !hasSanitizer)) func underAnAddressSpaceLimit() {

@@ -82,7 +82,10 @@ typedef struct cistern_cache {
   int64_t requested_byte_count;  // what this thread asked for less what it returned
   uint64_t allocation_slow_count;
   uint64_t deallocation_slow_count;
-  uint64_t reserved[2];
+  uint32_t spare_page;         // one-page chunks of regions that were closed, linked by `older`
+  uint32_t spare_page_count;
+  uint32_t spare_page_limit;   // how many this thread may keep, claimed like room for blocks
+  uint32_t reserved_words;
   cistern_bin bins[CISTERN_CACHE_BIN_COUNT];
 } cistern_cache;
 
@@ -100,8 +103,8 @@ typedef struct cistern_heap {
   cistern_access_word access_word;
   // What the fast path reads. Constant after creation.
   uint64_t incarnation;    // unique in the process, never reused; 0 in a child that did not inherit the heap
-  uint64_t slot_byte_offset;  // this heap's slot in the thread-local block
-  uint64_t size_mask;      // 0, or 8 when every block is 16-aligned: or-ed to a size less one, it leaves such classes only
+  uint64_t slot_place;     // where this heap's slot stands in every thread, see cistern_slot_place
+  uint64_t size_mask;      // 7, or 15 when every block is 16-aligned: or-ed to a size less one, it leaves 8 * class + 7
   uintptr_t base;
   uint64_t capacity_bytes;
   uint32_t page_map_offset;
@@ -144,6 +147,13 @@ typedef struct cistern_heap {
   uintptr_t report_function;
   uintptr_t report_context;
   cistern_quarantine quarantine;
+
+  // Regions, under run_lock.
+  uint64_t region_granules;       // in their chunks, those that threads keep among them
+  uintptr_t free_region;          // closed records, linked by `next`
+  uintptr_t free_region_tail;
+  uint32_t free_region_count;
+  uint32_t region_page_list;      // first of the pages of records
 } cistern_heap;
 
 enum {
@@ -151,6 +161,7 @@ enum {
   CISTERN_HEAP_CHECKED = 2,
   CISTERN_HEAP_HUGE_PAGES = 4,
   CISTERN_HEAP_NOT_INHERITED = 8,
+  CISTERN_HEAP_DESTROYED = 16,  // only the header of a checked heap is left
 };
 
 // Where the arrays in the header and in a cache stand (Swift imports a C array as a tuple, which has no index).

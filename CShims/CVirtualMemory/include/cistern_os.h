@@ -39,7 +39,7 @@ typedef struct cistern_os_calls {
 
   // Reserves exactly byte_count bytes of address space that nothing can touch and no memory stands behind.
   int (*_Nonnull reserve)(void *_Nullable context, size_t byte_count, void *_Nullable *_Nonnull base);
-  // Gives a whole reservation back.
+  // Gives a whole reservation back, or what follows its first pages.
   int (*_Nonnull release)(void *_Nullable context, void *_Nonnull address, size_t byte_count);
   // Makes reserved pages usable. They read as zero unless they were committed before.
   int (*_Nonnull commit)(void *_Nullable context, void *_Nonnull address, size_t byte_count);

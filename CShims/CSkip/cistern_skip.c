@@ -11,21 +11,22 @@
 
 _Thread_local __attribute__((tls_model("initial-exec"))) cistern_skip_thread cistern_skip_this_thread;
 cistern_heap *cistern_skip_heap;
+uintptr_t cistern_skip_scratch_lists[CISTERN_SKIP_SCRATCH_CLASS_COUNT];
 
 static void **constants;
 void ***pconsts = &constants;
 int sk_is_locked;
 
 static char *root;
-static cistern_lock root_lock;
+static cistern_lock state_lock;
 static uint64_t next_number = 1;
 static pthread_key_t exit_key;
 static void (*thread_ended)(void);
 
-static void lock_root(void) { cistern_lock_acquire(&root_lock); }
-static void unlock_root(void) { cistern_lock_release(&root_lock); }
+void cistern_skip_lock(void) { cistern_lock_acquire(&state_lock); }
+void cistern_skip_unlock(void) { cistern_lock_release(&state_lock); }
 // Whoever else held it, or waited, is not in the child.
-static void renew_root_lock(void) { root_lock.word = 0; }
+static void renew_lock(void) { state_lock.word = 0; }
 
 static void notice_end(void *unused) {
   (void)unused;
@@ -38,7 +39,7 @@ const char *cistern_skip_capacity_variable(void) { return cistern_os_environment
 
 bool cistern_skip_begin(cistern_heap *heap, void (*ended)(void)) {
   thread_ended = ended;
-  if (pthread_key_create(&exit_key, notice_end) != 0 || pthread_atfork(lock_root, unlock_root, renew_root_lock) != 0) return false;
+  if (pthread_key_create(&exit_key, notice_end) != 0 || pthread_atfork(cistern_skip_lock, cistern_skip_unlock, renew_lock) != 0) return false;
   cistern_skip_heap = heap;
   return true;
 }
@@ -51,24 +52,24 @@ void cistern_skip_watch_thread(void) {
 void cistern_skip_note_types(void) { epointer_ty = get_gc_type(sk_get_external_pointer()); }
 
 char *cistern_skip_root_retained(void) {
-  lock_root();
+  cistern_skip_lock();
   char *found = root;
   if (found != NULL) sk_incr_ref_count(found);
-  unlock_root();
+  cistern_skip_unlock();
   return found;
 }
 
 char *cistern_skip_root(void) {
-  lock_root();
+  cistern_skip_lock();
   char *found = root;
-  unlock_root();
+  cistern_skip_unlock();
   return found;
 }
 
 void cistern_skip_root_store(char *new_root) {
-  lock_root();
+  cistern_skip_lock();
   root = new_root;
-  unlock_root();
+  cistern_skip_unlock();
 }
 
 uint64_t cistern_skip_next_number(uint64_t larger_than) {

@@ -81,7 +81,6 @@ public func skipShouldGC(_ saved: UnsafeMutablePointer<sk_saved_obstack>) -> UIn
 
 enum Region {
     static var headerBytes: UInt { UInt(CISTERN_SKIP_HEADER_BYTE_COUNT) }
-    static var pageBytes: UInt { UInt(bitPattern: BoundedHeap.pageByteCount) }
     /// As far as the pages of a region grow: 1 MiB.
     static var mostPages: Int { 256 }
     /// Objects above this have a page of their own, which is at most a sixteenth empty, and stay where they are when their
@@ -112,7 +111,7 @@ enum Region {
             if size > largeObjectBytes { return allocateLarge(size) }
             let current = thread.it.page
             let least = pageCount(holding: size)
-            let next = current == 0 ? 1 : min(mostPages, Int(truncatingIfNeeded: header(current).it.byte_count / UInt64(pageBytes)) * 2)
+            let next = current == 0 ? 1 : min(mostPages, Int(truncatingIfNeeded: header(current).it.byte_count / UInt64(Pages.byteCount)) * 2)
             openPage(pageCount: max(next, least), least: least)
         }
         let start = UInt(thread.it.head)
@@ -121,7 +120,7 @@ enum Region {
     }
 
     private static func pageCount(holding size: UInt) -> Int {
-        Int(bitPattern: (size &+ headerBytes &+ pageBytes &- 1) / pageBytes)
+        Int(bitPattern: (size &+ headerBytes &+ Pages.byteCount &- 1) / Pages.byteCount)
     }
 
     /// A page for one object, behind the current one, which stays the current one.
@@ -154,14 +153,12 @@ enum Region {
 
     private static func takePages(_ wanted: Int, least: Int) -> (page: UInt, byteCount: UInt) {
         let thread = Process.thread
-        let heap = Process.requireHeap()
         if !thread.it.is_watched { cistern_skip_watch_thread() }
         var count = wanted
         while true {
-            if count == 1, thread.it.spare_page != 0 { return (takeSpare(), pageBytes) }
-            if let run = unsafe heap.allocatePages(count) {
-                let page = UInt(bitPattern: run)
-                let byteCount = UInt(bitPattern: count) &* pageBytes
+            if count == 1, thread.it.spare_page != 0 { return (takeSpare(), Pages.byteCount) }
+            if let page = Pages.take(count) {
+                let byteCount = UInt(bitPattern: count) &* Pages.byteCount
                 header(page).it = sk_obstack()
                 header(page).it.byte_count = UInt64(byteCount)
                 return (page, byteCount)
@@ -169,7 +166,7 @@ enum Region {
             if count > least {
                 count = max(least, count / 2)
             } else if !freeSpares() {
-                Process.endWithoutRoom(persistent: false, byteCount: UInt(bitPattern: least) &* pageBytes)
+                Process.endWithoutRoom(persistent: false, byteCount: UInt(bitPattern: least) &* Pages.byteCount)
             }
         }
     }
@@ -186,7 +183,7 @@ enum Region {
     static func free(_ page: UInt) {
         let thread = Process.thread
         let byteCount = header(page).it.byte_count
-        if byteCount == UInt64(pageBytes), thread.it.spare_count < spareLimit {
+        if byteCount == UInt64(Pages.byteCount), thread.it.spare_count < spareLimit {
             header(page).it = sk_obstack()
             header(page).it.byte_count = byteCount
             header(page).it.previous = thread.it.spare_page
@@ -198,9 +195,8 @@ enum Region {
     }
 
     private static func giveBack(_ page: UInt) {
-        let count = Int(truncatingIfNeeded: header(page).it.byte_count / UInt64(pageBytes))
-        let first = unsafe UnsafeMutableRawPointer(bitPattern: page).unsafelyUnwrapped
-        unsafe Process.requireHeap().deallocatePages(first, count)
+        let count = Int(truncatingIfNeeded: header(page).it.byte_count / UInt64(Pages.byteCount))
+        Pages.giveBack(page, count)
     }
 
     static func freePages(from newest: UInt, until last: UInt) {

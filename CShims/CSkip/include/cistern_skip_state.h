@@ -29,6 +29,18 @@ struct sk_obstack {
   uint64_t is_large;
 };
 
+// What a page of small scratch blocks of one size begins with. A set bit is a free block.
+typedef struct cistern_skip_scratch_page {
+  uint64_t reserved;
+  uintptr_t next;       // neighbours in the list of such pages with room
+  uintptr_t previous;
+  uint64_t free_bits;
+  uint64_t class_index;
+  uint64_t reserved_words[3];
+} cistern_skip_scratch_page;
+
+enum { CISTERN_SKIP_SCRATCH_CLASS_COUNT = 5 };
+
 enum {
   CISTERN_SKIP_HEADER_BYTE_COUNT = sizeof(struct sk_obstack),
   CISTERN_SKIP_SAVED_OFFSET = offsetof(struct sk_obstack, saved),
@@ -36,6 +48,7 @@ enum {
 };
 
 static_assert(CISTERN_SKIP_HEADER_BYTE_COUNT == 64, "data begin at a cache line");
+static_assert(sizeof(cistern_skip_scratch_page) == 64, "a block of the smallest class");
 static_assert(CISTERN_SKIP_CELL_BYTE_COUNT == 24, "what the runtime counts a cell as when it gives cells back");
 
 // A thread's regions. `head` to `end` is the room in the current page; both are 0 without one.
@@ -66,7 +79,14 @@ bool cistern_skip_begin(cistern_heap *_Nonnull heap, void (*_Nonnull thread_ende
 // Asks for the notice for this thread.
 void cistern_skip_watch_thread(void);
 
-// The root, under a lock of its own: without a file there is no other. And the numbers of SKIP_genSym.
+// One lock for the small state that threads share: the root and the lists of scratch pages. Never held while the process may end.
+void cistern_skip_lock(void);
+void cistern_skip_unlock(void);
+// The pages of small scratch blocks that have room, by class. Under the lock.
+extern uintptr_t cistern_skip_scratch_lists[CISTERN_SKIP_SCRATCH_CLASS_COUNT];
+static inline uintptr_t *_Nonnull cistern_skip_scratch_list(uint64_t index) { return &cistern_skip_scratch_lists[index]; }
+
+// The root, under the lock, and the numbers of SKIP_genSym.
 char *_Nullable cistern_skip_root(void);
 char *_Nullable cistern_skip_root_retained(void);
 void cistern_skip_root_store(char *_Nullable root);

@@ -26,8 +26,6 @@ public struct HeapStatistics: Sendable, Equatable {
     public var metadataBytes: UInt64 = 0
     /// In block spans, blocks in use or not.
     public var spanBytes: UInt64 = 0
-    /// In runs of whole pages, which layers above cut up themselves.
-    public var pageRunBytes: UInt64 = 0
     /// Live blocks.
     public var liveBlockCount: UInt64 = 0
     /// What the live blocks can hold.
@@ -93,9 +91,7 @@ extension BoundedHeap {
         result.givenBackBytes = header.it.given_back_bytes
         result.requestedBytes = header.it.direct_requested_bytes
         let runBlocks = header.it.run_block_count
-        let apart = header.it.span_granules + header.it.metadata_granules + header.it.page_run_granules
-        let runBytes = (header.it.used_granules - apart) * granuleBytes
-        result.pageRunBytes = header.it.page_run_granules * granuleBytes
+        let runBytes = (header.it.used_granules - header.it.span_granules - header.it.metadata_granules) * granuleBytes
         var page = header.it.cache_list_page
         while page != 0 {
             add(cache(atPage: page), to: &result)

@@ -18,7 +18,6 @@ public struct HeapInconsistency: Sendable, Equatable {
         case cacheClaim
         case redzone
         case quarantine
-        case pageRunMisdescribed
     }
 
     /// The rule.
@@ -58,9 +57,6 @@ extension BoundedHeap {
                     found = fault(.freeRunMisdescribed, atGranule: start)
                 }
             case .metadata: tally.metadataGranules += UInt64(granules)
-            case .pages:
-                tally.pageRunGranules += UInt64(granules)
-                found = found ?? verifyPageRun(start: start, granules: granules)
             case .block: tally.blocks += 1
             case .span(let entry):
                 tally.spanGranules += UInt64(granules)
@@ -79,7 +75,7 @@ extension BoundedHeap {
         guard !previousIsFree else { return fault(.freeRunsAdjoin, atGranule: header.it.top_granule) }
         guard tally.freeRuns == header.it.free_run_count else { return fault(.freeRunCount, atGranule: 0) }
         guard tally.usedGranules == header.it.used_granules, tally.spanGranules == header.it.span_granules,
-            tally.metadataGranules == header.it.metadata_granules, tally.pageRunGranules == header.it.page_run_granules
+            tally.metadataGranules == header.it.metadata_granules
         else { return fault(.usedGranules, atGranule: 0) }
         return tally.blocks == header.it.run_block_count ? nil : fault(.runBlocks, atGranule: 0)
     }
@@ -97,15 +93,6 @@ extension BoundedHeap {
         }
         let hasRoom = span.it.used < span.it.block_count
         return hasRoom == (span.it.is_listed != 0) ? nil : fault(.spanListing, atGranule: start)
-    }
-
-    /// Whole pages, and each of them, and no other, says where the run starts.
-    private func verifyPageRun(start: UInt32, granules: UInt32) -> HeapInconsistency? {
-        guard start & 63 == 0, granules & 63 == 0 else { return fault(.pageRunMisdescribed, atGranule: start) }
-        for page in start >> 6..<(start &+ granules) >> 6 where pageMapEntry(ofPage: UInt(page)) != start << 1 {
-            return fault(.pageRunMisdescribed, atGranule: start)
-        }
-        return nil
     }
 
     private func verifyBins() -> HeapInconsistency? {
@@ -162,7 +149,6 @@ extension BoundedHeap {
         var usedGranules: UInt64 = 0
         var spanGranules: UInt64 = 0
         var metadataGranules: UInt64 = 0
-        var pageRunGranules: UInt64 = 0
     }
 
     private struct ClassTally {

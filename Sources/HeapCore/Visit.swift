@@ -10,7 +10,6 @@ extension BoundedHeap {
         case free
         case span(UInt32)
         case metadata
-        case pages
         case block
     }
 
@@ -24,7 +23,7 @@ extension BoundedHeap {
         flushAllCaches()
         visitRuns { run, start, granules in
             switch run {
-            case .free, .metadata, .pages: return true
+            case .free, .metadata: return true
             case .block: unsafe self.visit(address(ofGranule: start), UInt(granules) << Layout.granuleShift, body)
             case .span(let entry): unsafe self.visitSpan(entry, body)
             }
@@ -75,7 +74,6 @@ extension BoundedHeap {
 
     private func kind(ofRunAt start: UInt32) -> Run {
         let entry = pageMapEntry(ofPage: UInt(start >> 6))
-        if isPageRun(entry) { return .pages }
         if entry >= Layout.firstSpanEntry { return .span(entry) }
         return entry == Layout.metadataEntry ? .metadata : .block
     }

@@ -125,7 +125,6 @@ typedef struct cistern_heap {
   uint64_t touched_pages_high_water;
   uint64_t metadata_granules;    // runs that the heap uses itself: caches and span records
   uint64_t span_granules;
-  uint64_t page_run_granules;    // runs of whole pages that a layer above cuts up itself
   uint64_t run_block_count;      // user blocks with a run of their own: live, or in a thread cache
   uint64_t free_run_count;
   uint64_t soft_limit_bytes;     // 0: none

@@ -25,6 +25,8 @@ let package = Package(
         .target(name: "CHeap", dependencies: ["CVirtualMemory"], path: "CShims/CHeap"),
         // The heap: run heap, size classes, block spans, thread caches, statistics, verification.
         .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
+        // Regions: bump allocation from chunks that are runs of the heap, nested, each dying all at once.
+        .target(name: "Regions", dependencies: ["CHeap", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
         .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
@@ -51,6 +53,9 @@ let package = Package(
         .testTarget(name: "LimitsTests", dependencies: ["Limits", "CVirtualMemory", "CTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
             swiftSettings: strict),
         .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),

@@ -7,7 +7,7 @@ source scripts/lib/tools.sh
 source scripts/lib/embedded.sh
 
 c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore CisternC)
+swift_modules=(VirtualMemory Limits HeapCore Regions CisternC)
 
 embedded_prepare "${1:-.build/embedded}" "${c_modules[@]}"
 echo "C, as C11 with clang:"

@@ -42,9 +42,18 @@ enum Layout {
     @inlinable static var spanRecordShift: UInt { 5 }
     @inlinable static var classesOffset: UInt { 4096 }
     @inlinable static var pageMapOffset: UInt { 8192 }
-    /// A page-map entry below this is no span record: 0 is run heap, 1 is memory of the heap itself.
+    /// A page-map entry below this is no span record: 0 is run heap, 1 is memory of the heap itself. From here on, even ones
+    /// are span records, and odd ones say 2 * (first page) + 1 of a region's chunk.
     @inlinable static var firstSpanEntry: UInt32 { 2 }
     @inlinable static var metadataEntry: UInt32 { 1 }
+
+    /// Is this a span record's entry?
+    @inlinable @inline(__always)
+    static func isSpan(_ entry: UInt32) -> Bool { entry >= firstSpanEntry && entry & 1 == 0 }
+
+    /// Is this the entry of a region's chunk?
+    @inlinable @inline(__always)
+    static func isRegion(_ entry: UInt32) -> Bool { entry >= firstSpanEntry && entry & 1 != 0 }
 }
 
 extension BoundedHeap {

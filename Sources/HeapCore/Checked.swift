@@ -35,7 +35,7 @@ extension BoundedHeap {
         return body()
     }
 
-    private func report(_ misuse: HeapMisuse, _ block: UInt) {
+    func report(_ misuse: HeapMisuse, _ block: UInt) {
         if unsafe cistern_report_misuse(header.pointer, misuse.rawValue, block) { return }
         switch misuse {
         case .doubleFree: fatalError("Cistern: a block was freed twice")
@@ -45,6 +45,7 @@ extension BoundedHeap {
         case .useAfterFree: fatalError("Cistern: a block was written to after it was freed")
         case .wrongSize: fatalError("Cistern: a block was freed with another size than it was asked for with")
         case .useAfterDestroy: fatalError("Cistern: a heap was used after it was destroyed")
+        case .closedRegion: fatalError("Cistern: a region was used after it had been closed")
         }
     }
 

@@ -64,6 +64,7 @@ extension BoundedHeap {
         var claimed: UInt64 = 0
         var page = header.it.cache_list_page
         while page != 0 {
+            claimed &+= UInt64(cache(atPage: page).it.spare_page_limit) << UInt64(Layout.pageShift)
             for index in 0..<SizeClass.binCount { claimed &+= claimedBytes(index, of: cache(atPage: page)) }
             page = cache(atPage: page).it.next_page
         }

@@ -70,4 +70,6 @@ public enum HeapMisuse: UInt32, Sendable {
     case wrongSize = 6
     /// A call on a heap that was destroyed; the address is that of its header.
     case useAfterDestroy = 7
+    /// A region was used or closed after it had been closed; the address is its record's.
+    case closedRegion = 8
 }

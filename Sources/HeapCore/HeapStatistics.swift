@@ -26,6 +26,8 @@ public struct HeapStatistics: Sendable, Equatable {
     public var metadataBytes: UInt64 = 0
     /// In block spans, blocks in use or not.
     public var spanBytes: UInt64 = 0
+    /// In chunks and large objects of regions, and in pages that threads keep for the next ones.
+    public var regionBytes: UInt64 = 0
     /// Live blocks.
     public var liveBlockCount: UInt64 = 0
     /// What the live blocks can hold.
@@ -87,11 +89,13 @@ extension BoundedHeap {
         result.touchedHighWaterBytes = header.it.touched_pages_high_water << UInt64(Layout.pageShift)
         result.metadataBytes = (header.it.metadata_granules + UInt64(header.it.first_granule)) * granuleBytes
         result.spanBytes = header.it.span_granules * granuleBytes
+        result.regionBytes = header.it.region_granules * granuleBytes
         result.freeRunCount = header.it.free_run_count
         result.givenBackBytes = header.it.given_back_bytes
         result.requestedBytes = header.it.direct_requested_bytes
         let runBlocks = header.it.run_block_count
-        let runBytes = (header.it.used_granules - header.it.span_granules - header.it.metadata_granules) * granuleBytes
+        let otherGranules = header.it.span_granules + header.it.metadata_granules + header.it.region_granules
+        let runBytes = (header.it.used_granules - otherGranules) * granuleBytes
         var page = header.it.cache_list_page
         while page != 0 {
             add(cache(atPage: page), to: &result)
@@ -122,7 +126,7 @@ extension BoundedHeap {
     private func parkedByteCount(_ block: UInt) -> UInt {
         guard block &- base < UInt(header.it.capacity_bytes) else { return 0 }
         let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        if Layout.isSpan(entry) { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
         let granule = granule(at: block)
         return granule < header.it.top_granule ? UInt(allocatedLength(granule)) << Layout.granuleShift : 0
     }

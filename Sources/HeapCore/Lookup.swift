@@ -48,7 +48,7 @@ extension BoundedHeap {
         let granules = run.map { allocatedLength($0) } ?? 0
         unlockRuns()
         if let run { return (self.address(ofGranule: run), UInt(granules) << Layout.granuleShift) }
-        return entry >= Layout.firstSpanEntry ? blockInSpan(entry, page: page, address: address) : nil
+        return Layout.isSpan(entry) ? blockInSpan(entry, page: page, address: address) : nil
     }
 
     /// A class's lock comes before the run lock, so a span is found without it and looked at again with it.

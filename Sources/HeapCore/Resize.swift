@@ -23,7 +23,7 @@ extension BoundedHeap {
         if has(CISTERN_HEAP_CHECKED) { return unsafe UnsafeMutableRawPointer(bitPattern: checkedResize(address, to: size)) }
         let entry = pageMapEntry(ofPage: (address &- base) >> Layout.pageShift)
         var old: UInt
-        if entry >= Layout.firstSpanEntry {
+        if Layout.isSpan(entry) {
             let index = UInt(span(entry).it.size_class)
             old = SizeClass.blockByteCount(index)
             if binIndex(max(size, 1)) == index {

@@ -33,10 +33,24 @@ extension BoundedHeap {
 
     /// Takes a run whose address is a multiple of `alignment` granules, a power of two.
     func allocateAlignedRun(_ granules: UInt32, alignment: UInt32) -> UInt32 {
+        let start = takeAlignedRun(granules, alignment: alignment)
+        if start != 0 { noteAllocated(start, granules: granules) }
+        return start
+    }
+
+    /// Takes a run of whole pages, and says whether the pages inside it (all but the first and the last) read as zero.
+    func allocateAlignedRunForZeroing(_ granules: UInt32, alignment: UInt32) -> (start: UInt32, hasZeroInterior: Bool) {
+        let start = takeAlignedRun(granules, alignment: alignment)
+        guard start != 0 else { return (0, false) }
+        let isZero = nextTouchedStretch(from: (start >> 6) &+ 1, to: (start &+ granules &- 1) >> 6) == nil
+        noteAllocated(start, granules: granules)
+        return (start, isZero)
+    }
+
+    private func takeAlignedRun(_ granules: UInt32, alignment: UInt32) -> UInt32 {
         var start = takeAlignedFromBins(granules, alignment: alignment)
         if start == 0 { start = takeFromTop(granules, alignment: alignment) }
         if start == 0 { start = takeFromBinExhaustively(granules, alignment: alignment) }
-        if start != 0 { noteAllocated(start, granules: granules) }
         return start
     }
 

@@ -167,7 +167,7 @@ extension BoundedHeap {
         if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: nil) }
         let cache = attachedCache()
         let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry, let cache {
+        if Layout.isSpan(entry), let cache {
             let index = UInt(span(entry).it.size_class)
             cache.it.requested_byte_count &-= Int64(SizeClass.blockByteCount(index))
             return keep(block, index: index, in: cache)
@@ -181,7 +181,8 @@ extension BoundedHeap {
     /// Bytes a live block holds.
     func usableByteCount(_ block: UInt) -> UInt {
         let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        if Layout.isSpan(entry) { return SizeClass.blockByteCount(UInt(span(entry).it.size_class)) }
+        guard !Layout.isRegion(entry) else { return 0 }
         lockRuns()
         let granules = allocatedLength(granule(at: block))
         unlockRuns()

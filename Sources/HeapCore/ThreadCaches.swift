@@ -97,7 +97,7 @@ extension BoundedHeap {
     /// How far all caches together may go when a bin wants more: a 64th of what is in use, so that free blocks in caches
     /// cost little, and of the capacity, so that a no is honest. A small heap is given a start, above all for its small
     /// blocks: without it two threads of a server with little data took a lock every eighth call.
-    private func claimLimitBytes(_ index: UInt) -> UInt64 {
+    func claimLimitBytes(_ index: UInt) -> UInt64 {
         let start: UInt64 = index < SizeClass.smallCount ? 64 << 20 : 16 << 20
         let used = unsafe cistern_used_granules(header.pointer) << UInt64(Layout.granuleShift)
         return min(max(used, start), header.it.capacity_bytes) / 64
@@ -116,6 +116,7 @@ extension BoundedHeap {
             if byteCount > 0 { unsafe cistern_cache_disclaim(header.pointer, byteCount) }
             bin.it.end = bin.it.bottom
         }
+        if cache.it.spare_page_limit > 0 { flushSparePages(of: cache) }
     }
 
     /// What a bin may hold.
@@ -145,7 +146,7 @@ extension BoundedHeap {
         while slot < cut {
             let block = Memory.loadWord(slot)
             let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-            if _fastPath(entry >= Layout.firstSpanEntry && UInt(span(entry).it.size_class) == index) {
+            if _fastPath(Layout.isSpan(entry) && UInt(span(entry).it.size_class) == index) {
                 slot = returnBlocks(from: slot, to: cut, toSpan: entry, of: sizeClass)
             } else {
                 Memory.storeWord(block, strangers)
@@ -172,7 +173,7 @@ extension BoundedHeap {
     /// Gives one block back to where it belongs, by the page map.
     func returnBlock(_ block: UInt) {
         let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-        if entry >= Layout.firstSpanEntry {
+        if Layout.isSpan(entry) {
             let sizeClass = sizeClass(UInt(span(entry).it.size_class))
             lock(sizeClass)
             var block = block
@@ -211,6 +212,10 @@ extension BoundedHeap {
             for index in 0..<SizeClass.binCount where blockCount(bin(index, of: cache)) > 0 {
                 let bin = bin(index, of: cache)
                 flush(index, of: bin, count: blockCount(bin))
+                hasBlocks = true
+            }
+            if cache.it.spare_page != 0 {
+                flushSparePages(of: cache)
                 hasBlocks = true
             }
         }

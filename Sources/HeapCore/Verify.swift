@@ -18,12 +18,20 @@ public struct HeapInconsistency: Sendable, Equatable {
         case cacheClaim
         case redzone
         case quarantine
+        case regionChunk
+        case regionRecord
     }
 
     /// The rule.
     public var rule: Rule
     /// Where it does not hold, in bytes from the heap's base; 0 when it is about a total.
     public var offsetBytes: UInt64
+
+    /// States a finding; the layer of regions has rules of its own.
+    public init(rule: Rule, offsetBytes: UInt64) {
+        self.rule = rule
+        self.offsetBytes = offsetBytes
+    }
 }
 
 extension BoundedHeap {
@@ -40,7 +48,7 @@ extension BoundedHeap {
         return has(CISTERN_HEAP_CHECKED) ? verifyChecked() : nil
     }
 
-    private func fault(_ rule: HeapInconsistency.Rule, atGranule granule: UInt32) -> HeapInconsistency {
+    func fault(_ rule: HeapInconsistency.Rule, atGranule granule: UInt32) -> HeapInconsistency {
         HeapInconsistency(rule: rule, offsetBytes: UInt64(granule) << UInt64(Layout.granuleShift))
     }
 
@@ -58,6 +66,9 @@ extension BoundedHeap {
                 }
             case .metadata: tally.metadataGranules += UInt64(granules)
             case .block: tally.blocks += 1
+            case .region:
+                tally.regionGranules += UInt64(granules)
+                found = found ?? verifyRegionRun(start: start, granules: granules)
             case .span(let entry):
                 tally.spanGranules += UInt64(granules)
                 found = found ?? verifySpan(entry, start: start, granules: granules)
@@ -75,7 +86,7 @@ extension BoundedHeap {
         guard !previousIsFree else { return fault(.freeRunsAdjoin, atGranule: header.it.top_granule) }
         guard tally.freeRuns == header.it.free_run_count else { return fault(.freeRunCount, atGranule: 0) }
         guard tally.usedGranules == header.it.used_granules, tally.spanGranules == header.it.span_granules,
-            tally.metadataGranules == header.it.metadata_granules
+            tally.metadataGranules == header.it.metadata_granules, tally.regionGranules == header.it.region_granules
         else { return fault(.usedGranules, atGranule: 0) }
         return tally.blocks == header.it.run_block_count ? nil : fault(.runBlocks, atGranule: 0)
     }
@@ -93,6 +104,17 @@ extension BoundedHeap {
         }
         let hasRoom = span.it.used < span.it.block_count
         return hasRoom == (span.it.is_listed != 0) ? nil : fault(.spanListing, atGranule: start)
+    }
+
+    private func verifyRegionRun(start: UInt32, granules: UInt32) -> HeapInconsistency? {
+        let chunk = Ref<cistern_region_chunk>(at: address(ofGranule: start))
+        guard start & 63 == 0, granules & 63 == 0, UInt(chunk.it.end) == address(ofGranule: start &+ granules),
+            chunk.it.region != 0, chunk.it.first <= chunk.it.used_end, chunk.it.used_end <= chunk.it.end
+        else { return fault(.regionChunk, atGranule: start) }
+        for page in 0..<granules >> 6 where pageMapEntry(ofPage: UInt(start >> 6 &+ page)) != regionEntry(ofPage: start >> 6) {
+            return fault(.regionChunk, atGranule: start)
+        }
+        return nil
     }
 
     private func verifyBins() -> HeapInconsistency? {
@@ -149,6 +171,7 @@ extension BoundedHeap {
         var usedGranules: UInt64 = 0
         var spanGranules: UInt64 = 0
         var metadataGranules: UInt64 = 0
+        var regionGranules: UInt64 = 0
     }
 
     private struct ClassTally {

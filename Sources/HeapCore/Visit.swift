@@ -10,6 +10,7 @@ extension BoundedHeap {
         case free
         case span(UInt32)
         case metadata
+        case region
         case block
     }
 
@@ -23,7 +24,7 @@ extension BoundedHeap {
         flushAllCaches()
         visitRuns { run, start, granules in
             switch run {
-            case .free, .metadata: return true
+            case .free, .metadata, .region: return true
             case .block: unsafe self.visit(address(ofGranule: start), UInt(granules) << Layout.granuleShift, body)
             case .span(let entry): unsafe self.visitSpan(entry, body)
             }
@@ -74,7 +75,8 @@ extension BoundedHeap {
 
     private func kind(ofRunAt start: UInt32) -> Run {
         let entry = pageMapEntry(ofPage: UInt(start >> 6))
-        if entry >= Layout.firstSpanEntry { return .span(entry) }
+        if Layout.isSpan(entry) { return .span(entry) }
+        if Layout.isRegion(entry) { return .region }
         return entry == Layout.metadataEntry ? .metadata : .block
     }
 }

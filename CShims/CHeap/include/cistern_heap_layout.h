@@ -82,7 +82,10 @@ typedef struct cistern_cache {
   int64_t requested_byte_count;  // what this thread asked for less what it returned
   uint64_t allocation_slow_count;
   uint64_t deallocation_slow_count;
-  uint64_t reserved[2];
+  uint32_t spare_page;         // one-page chunks of regions that were closed, linked by `older`
+  uint32_t spare_page_count;
+  uint32_t spare_page_limit;   // how many this thread may keep, claimed like room for blocks
+  uint32_t reserved_words;
   cistern_bin bins[CISTERN_CACHE_BIN_COUNT];
 } cistern_cache;
 
@@ -144,6 +147,13 @@ typedef struct cistern_heap {
   uintptr_t report_function;
   uintptr_t report_context;
   cistern_quarantine quarantine;
+
+  // Regions, under run_lock.
+  uint64_t region_granules;       // in their chunks, those that threads keep among them
+  uintptr_t free_region;          // closed records, linked by `next`
+  uintptr_t free_region_tail;
+  uint32_t free_region_count;
+  uint32_t region_page_list;      // first of the pages of records
 } cistern_heap;
 
 enum {

@@ -1,0 +1,213 @@
+import CHeap
+@_spi(Regions) import HeapCore
+
+// Safety: records come from the heap's pool and go back there once; see RegionMemory.swift.
+
+extension BoundedHeap {
+    /// Opens a free-standing region.
+    ///
+    /// - Returns: nil when the heap has no room for its record.
+    /// - Complexity: constant. Any thread may call it; the region is that thread's.
+    public func openRegion(_ options: RegionOptions = RegionOptions()) -> BoundedRegion? {
+        var record = takeRegionRecord()
+        if record == nil, scavengeForRegions() { record = takeRegionRecord() }
+        guard let record else { return nil }
+        BoundedRegion(record: record).begin(options)
+        return BoundedRegion(record: record)
+    }
+}
+
+extension BoundedRegion {
+    /// Opens a region inside this one, which closes it at the latest when it is closed itself.
+    ///
+    /// - Returns: nil when the heap has no room for its record, and in a closed or busy region.
+    /// - Complexity: constant.
+    @inlinable @inline(__always)
+    public func openChild(_ options: RegionOptions = RegionOptions()) -> BoundedRegion? {
+        // A region that may not have children keeps no record for them.
+        guard _fastPath(record.it.spare_child != 0) else { return openChildSlow(options) }
+        let child = BoundedRegion(record: Ref(regionAddress: UInt(record.it.spare_child)))
+        record.it.spare_child = 0
+        child.begin(options)
+        link(child)
+        return child
+    }
+
+    @inline(never)
+    @usableFromInline
+    func openChildSlow(_ options: RegionOptions) -> BoundedRegion? {
+        let status = usability()
+        guard status == .done, let child = heap.openRegion(options) else {
+            record.it.last_refusal = (status == .done ? .exhausted : status).rawValue
+            return nil
+        }
+        child.record.it.parent = uintptr_t(record.number)
+        link(child)
+        return child
+    }
+
+    /// A closed record becomes an open region without anything in it.
+    @inlinable @inline(__always)
+    func begin(_ options: RegionOptions) {
+        record.it.incarnation &+= 1
+        record.it.limit_bytes = options.limitBytes
+        record.it.flags |= UInt64(CISTERN_REGION_OPEN | (options.isOwned ? CISTERN_REGION_OWNED : 0))
+    }
+
+    /// Enters a child as the youngest.
+    @inlinable @inline(__always)
+    func link(_ child: BoundedRegion) {
+        record.it.serial &+= 1
+        child.record.it.birth = record.it.serial
+        child.record.it.next = record.it.first_child
+        if record.it.first_child != 0 {
+            Ref<cistern_region>(regionAddress: UInt(record.it.first_child)).it.previous = uintptr_t(child.record.number)
+        }
+        record.it.first_child = uintptr_t(child.record.number)
+    }
+
+    // MARK: Closing
+
+    /// Closes the region: first the regions inside it, youngest first, then runs its cleanup actions, youngest first, then gives
+    /// back its memory.
+    ///
+    /// - Returns: `.done`; `.closed` when it was closed already; `.busy` from inside one of its own cleanup actions. In checked
+    ///   mode a second closing is reported.
+    /// - Complexity: linear in chunks, large objects, cleanup actions and children. One inside another that is empty: constant.
+    @inlinable @inline(__always)
+    @discardableResult
+    public func close() -> RegionStatus {
+        closeIfEmpty(flags: UInt64(CISTERN_REGION_OPEN)) ? .done : closeSlow()
+    }
+
+    /// Ends an owned handle: closes the region if a parent has not done so, and gives the record back.
+    ///
+    /// To be called once for each region opened with `isOwned`; the handle is not to be used afterwards.
+    ///
+    /// - Complexity: as `close()`.
+    @inlinable @inline(__always)
+    public func dispose() {
+        if !closeIfEmpty(flags: UInt64(CISTERN_REGION_OPEN | CISTERN_REGION_OWNED)) { disposeSlow() }
+    }
+
+    /// The youngest child, with nothing in it, is unlinked and kept for the next one. False: nothing has happened.
+    @inlinable @inline(__always)
+    func closeIfEmpty(flags: UInt64) -> Bool {
+        let it = record.it
+        guard _fastPath(it.flags == flags), it.chunk | it.large | it.cleanups | it.first_child | it.spare_child == 0,
+            it.parent != 0
+        else { return false }
+        let parent = Ref<cistern_region>(regionAddress: UInt(it.parent))
+        guard _fastPath(UInt(parent.it.first_child) == record.number), parent.it.spare_child == 0 else { return false }
+        parent.it.first_child = it.next
+        if it.next != 0 { Ref<cistern_region>(regionAddress: UInt(it.next)).it.previous = 0 }
+        record.it.flags = 0
+        parent.it.spare_child = uintptr_t(record.number)
+        return true
+    }
+
+    @inline(never)
+    @usableFromInline
+    func closeSlow() -> RegionStatus {
+        let status = closability()
+        guard status == .done else { return status }
+        closeTree()
+        return .done
+    }
+
+    @inline(never)
+    @usableFromInline
+    func disposeSlow() {
+        // From inside a cleanup action it may be that it cannot be closed now: then whoever is closing it, or its parent
+        // later, gives the record back.
+        let isStuck = has(CISTERN_REGION_BUSY) || record.it.pin_count > 0
+        if isOpen, !isStuck { closeTree() }
+        clear(CISTERN_REGION_OWNED)
+        if !isStuck { heap.returnRegionRecord(record) }
+    }
+
+    /// Closes an open region and all inside it, without recursion: down to the youngest child of the youngest child, and up.
+    private func closeTree() {
+        var current = self
+        while true {
+            current.becomeBusy()
+            if let child = Ref<cistern_region>.optional(current.record.it.first_child) {
+                current = BoundedRegion(record: child)
+                continue
+            }
+            current.runCleanups(downTo: 0)
+            current.giveBackEverything()
+            let parent = Ref<cistern_region>.optional(current.record.it.parent)
+            current.unlinkFromParent()
+            current.retire()
+            if current == self { return }
+            guard let parent else { return }
+            current = BoundedRegion(record: parent)
+        }
+    }
+
+    /// Nothing may be done to the region from here on; what is in it stays. Its spare record goes back: a busy region opens none.
+    func becomeBusy() {
+        closeFastPath()
+        set(CISTERN_REGION_BUSY)
+        if let spare = Ref<cistern_region>.optional(record.it.spare_child) {
+            record.it.spare_child = 0
+            spare.it.parent = 0
+            heap.returnRegionRecord(spare)
+        }
+    }
+
+    /// The opposite, for a region that goes on.
+    func endBusy() {
+        clear(CISTERN_REGION_BUSY)
+        refreshEnd()
+    }
+
+    /// Closes the children that were opened after a serial, youngest first.
+    func closeChildren(bornAfter serial: UInt64) {
+        while let child = Ref<cistern_region>.optional(record.it.first_child), child.it.birth > serial {
+            BoundedRegion(record: child).closeTree()
+        }
+    }
+
+    private func giveBackEverything() {
+        if let chunk {
+            record.it.chunk = 0
+            giveBack(chunk)
+        }
+        if let large = Ref<cistern_region_chunk>.optional(record.it.large) {
+            record.it.large = 0
+            giveBack(large)
+        }
+    }
+
+    private func unlinkFromParent() {
+        guard let parent = Ref<cistern_region>.optional(record.it.parent) else { return }
+        if let next = Ref<cistern_region>.optional(record.it.next) { next.it.previous = record.it.previous }
+        if let previous = Ref<cistern_region>.optional(record.it.previous) {
+            previous.it.next = record.it.next
+        } else {
+            parent.it.first_child = record.it.next
+        }
+    }
+
+    /// The record of a region that has nothing any more is zeroed, and kept by its parent or given back, unless it is owned.
+    private func retire() {
+        let parent = Ref<cistern_region>.optional(record.it.parent)
+        let isOwned = has(CISTERN_REGION_OWNED)
+        var empty = cistern_region()
+        empty.incarnation = record.it.incarnation
+        empty.heap = record.it.heap
+        empty.flags = record.it.flags & UInt64(CISTERN_REGION_CHECKED | CISTERN_REGION_OWNED)
+        // Who uses it now is told so.
+        empty.last_refusal = RegionStatus.closed.rawValue
+        record.it = empty
+        if isOwned { return }
+        if let parent, parent.it.spare_child == 0, parent.it.flags & UInt64(CISTERN_REGION_BUSY | CISTERN_REGION_CHECKED) == 0 {
+            record.it.parent = uintptr_t(parent.number)
+            parent.it.spare_child = uintptr_t(record.number)
+        } else {
+            heap.returnRegionRecord(record)
+        }
+    }
+}

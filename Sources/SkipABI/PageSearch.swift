@@ -13,7 +13,7 @@ public func skGetNbrPages(_ from: UnsafeMutablePointer<sk_obstack>?, _ to: Unsaf
     var page = unsafe PageSearch.start(from)
     var count: UInt = 0
     while page != 0, page != last {
-        page = UInt(Region.header(page).it.previous)
+        page = Region.previous(page)
         count &+= 1
     }
     return count
@@ -30,16 +30,16 @@ public func skGetPages(_ from: UnsafeMutablePointer<sk_obstack>?, _ count: UInt)
     var index = Int(bitPattern: count)
     while index > 0 {
         index -= 1
-        let end = page == 0 ? 0 : UInt64(page) &+ Region.header(page).it.byte_count
+        let end = page == 0 ? 0 : UInt64(Region.header(page).it.chunk.end)
         unsafe cells[index] = sk_cell_t(key: PageSearch.pointer(page), value: end, next: PageSearch.pointer(next))
         next = page
-        if page != 0 { page = UInt(Region.header(page).it.previous) }
+        if page != 0 { page = Region.previous(page) }
     }
     unsafe PageSearch.sort(cells, Int(bitPattern: count))
     for index in 0..<Int(bitPattern: count) {
         guard let page = unsafe cells[index].key else { continue }
         unsafe page.pointee.snapshot = uintptr_t(UInt(bitPattern: cells))
-        unsafe page.pointee.snapshot_index = UInt64(index)
+        unsafe page.pointee.chunk.serial = UInt64(index)
     }
     return unsafe cells
 }
@@ -48,15 +48,15 @@ public func skGetPages(_ from: UnsafeMutablePointer<sk_obstack>?, _ count: UInt)
 @c(sk_get_obstack_idx)
 public func skGetObstackIdx(_ address: UnsafeRawPointer?, _ cells: UnsafeMutablePointer<sk_cell_t>?, _ count: UInt) -> UInt {
     guard count > 0, let cells = unsafe cells, let address = unsafe address, let heap = Process.heap,
-        let run = unsafe heap.pageRun(holding: address)
+        let run = Pages.run(holding: UInt(bitPattern: address), in: heap)
     else { return UInt.max }
-    let page = unsafe Ref(run.assumingMemoryBound(to: sk_obstack.self))
+    let page = Region.header(run)
     guard page.it.snapshot == UInt(bitPattern: cells) else {
         return unsafe PageSearch.search(cells, count, UInt(bitPattern: address))
     }
     // Of a run that is scratch, this is whatever stands there. Of a page of this snapshot, it is right.
-    let index = page.it.snapshot_index
-    guard index < UInt64(count), unsafe UnsafeMutableRawPointer(cells[Int(truncatingIfNeeded: index)].key) == run else { return UInt.max }
+    let index = page.it.chunk.serial
+    guard index < UInt64(count), unsafe UInt(bitPattern: cells[Int(truncatingIfNeeded: index)].key) == run else { return UInt.max }
     let isInside = unsafe UInt64(UInt(bitPattern: address)) < cells[Int(truncatingIfNeeded: index)].value
     return isInside ? UInt(truncatingIfNeeded: index) : UInt.max
 }

@@ -56,7 +56,7 @@ public func skipNewObstack() -> UnsafeMutablePointer<sk_saved_obstack> {
 @c(SKIP_destroy_Obstack)
 public func skipDestroyObstack(_ saved: UnsafeMutablePointer<sk_saved_obstack>?) {
     let newest = Process.thread.it.page
-    guard let saved = unsafe saved else { return Region.releaseThread(keepingSpares: true) }
+    guard let saved = unsafe saved else { return Region.releaseThread() }
     let last = unsafe saved.pointee.page
     unsafe Region.returnTo(saved)
     Region.freePages(from: newest, until: last)
@@ -68,13 +68,13 @@ public func skipDestroyObstack(_ saved: UnsafeMutablePointer<sk_saved_obstack>?)
 public func skipShouldGC(_ saved: UnsafeMutablePointer<sk_saved_obstack>) -> UInt32 {
     let limit = min((8 << 20) * 5 / 3, Process.requireHeap().capacityBytes / 4)
     let thread = Process.thread
-    var page = thread.it.page
+    var page = UInt(thread.it.page)
     guard page != 0, unsafe page != saved.pointee.page else { return 0 }
     var byteCount = UInt64(thread.it.head &- page)
-    page = Region.header(page).it.previous
+    page = Region.previous(page)
     while page != 0, unsafe page != saved.pointee.page, byteCount <= limit {
-        byteCount += Region.header(page).it.byte_count
-        page = Region.header(page).it.previous
+        byteCount += UInt64(Region.byteCount(page))
+        page = Region.previous(page)
     }
     return byteCount > limit ? 1 : 0
 }
@@ -82,12 +82,10 @@ public func skipShouldGC(_ saved: UnsafeMutablePointer<sk_saved_obstack>) -> UIn
 enum Region {
     static var headerBytes: UInt { UInt(CISTERN_SKIP_HEADER_BYTE_COUNT) }
     /// As far as the pages of a region grow: 1 MiB.
-    static var mostPages: Int { 256 }
+    static var mostPages: UInt { 256 }
     /// Objects above this have a page of their own, which is at most a sixteenth empty, and stay where they are when their
     /// region is copied out.
     static var largeObjectBytes: UInt { 64 << 10 }
-    /// Smallest pages that a thread keeps for its next regions.
-    static var spareLimit: UInt32 { 8 }
 
     @inline(__always)
     static func header(_ page: UInt) -> Ref<sk_obstack> {
@@ -111,7 +109,7 @@ enum Region {
             if size > largeObjectBytes { return allocateLarge(size) }
             let current = thread.it.page
             let least = pageCount(holding: size)
-            let next = current == 0 ? 1 : min(mostPages, Int(truncatingIfNeeded: header(current).it.byte_count / UInt64(Pages.byteCount)) * 2)
+            let next = current == 0 ? 1 : min(mostPages, Region.byteCount(UInt(current)) / Pages.byteCount &* 2)
             openPage(pageCount: max(next, least), least: least)
         }
         let start = UInt(thread.it.head)
@@ -119,15 +117,13 @@ enum Region {
         return start
     }
 
-    private static func pageCount(holding size: UInt) -> Int {
-        Int(bitPattern: (size &+ headerBytes &+ Pages.byteCount &- 1) / Pages.byteCount)
-    }
+    private static func pageCount(holding size: UInt) -> UInt { (size &+ headerBytes &+ Pages.byteCount &- 1) / Pages.byteCount }
 
     /// A page for one object, behind the current one, which stays the current one.
     private static func allocateLarge(_ size: UInt) -> UInt {
         let count = pageCount(holding: size)
-        let page = takePages(count, least: count).page
-        header(page).it.is_large = 1
+        let page = takePages(count, least: count)
+        header(page).it.chunk.is_large = 1
         insertBehindCurrent(page)
         return page &+ headerBytes
     }
@@ -135,85 +131,63 @@ enum Region {
     static func insertBehindCurrent(_ page: UInt) {
         let thread = Process.thread
         if thread.it.page == 0 { openPage(pageCount: 1, least: 1) }
-        header(page).it.previous = header(thread.it.page).it.previous
-        header(thread.it.page).it.previous = page
+        let current = UInt(thread.it.page)
+        header(page).it.chunk.older = header(current).it.chunk.older
+        header(current).it.chunk.older = uintptr_t(page)
     }
 
     // MARK: Pages
 
     /// Makes a new page the current one: `pageCount` pages of the heap, or, where there is no room, fewer, down to `least`.
-    static func openPage(pageCount: Int, least: Int) {
+    static func openPage(pageCount: UInt, least: UInt) {
         let thread = Process.thread
-        let (page, byteCount) = takePages(pageCount, least: least)
-        header(page).it.previous = thread.it.page
-        thread.it.page = page
-        thread.it.head = page &+ headerBytes
-        thread.it.end = page &+ byteCount
+        let page = takePages(pageCount, least: least)
+        header(page).it.chunk.older = thread.it.page
+        thread.it.page = uintptr_t(page)
+        thread.it.head = uintptr_t(page &+ headerBytes)
+        thread.it.end = header(page).it.chunk.end
     }
 
-    private static func takePages(_ wanted: Int, least: Int) -> (page: UInt, byteCount: UInt) {
-        let thread = Process.thread
-        if !thread.it.is_watched { cistern_skip_watch_thread() }
+    private static func takePages(_ wanted: UInt, least: UInt) -> UInt {
+        let heap = Process.requireHeap()
+        if !Process.thread.it.is_watched { cistern_skip_watch_thread() }
         var count = wanted
         while true {
-            if count == 1, thread.it.spare_page != 0 { return (takeSpare(), Pages.byteCount) }
-            if let page = Pages.take(count) {
-                let byteCount = UInt(bitPattern: count) &* Pages.byteCount
+            if let page = Pages.take(count, in: heap) {
+                let end = header(page).it.chunk.end
                 header(page).it = sk_obstack()
-                header(page).it.byte_count = UInt64(byteCount)
-                return (page, byteCount)
+                header(page).it.chunk.region = uintptr_t(page)
+                header(page).it.chunk.first = uintptr_t(page &+ headerBytes)
+                header(page).it.chunk.used_end = end
+                header(page).it.chunk.end = end
+                return page
             }
-            if count > least {
-                count = max(least, count / 2)
-            } else if !freeSpares() {
-                Process.endWithoutRoom(persistent: false, byteCount: UInt(bitPattern: least) &* Pages.byteCount)
-            }
+            guard count > least else { Process.endWithoutRoom(persistent: false, byteCount: least &* Pages.byteCount) }
+            count = max(least, count / 2)
         }
     }
 
-    private static func takeSpare() -> UInt {
-        let thread = Process.thread
-        let page = UInt(thread.it.spare_page)
-        thread.it.spare_page = header(page).it.previous
-        thread.it.spare_count &-= 1
-        return page
-    }
+    /// Bytes of a page, header and all.
+    static func byteCount(_ page: UInt) -> UInt { UInt(header(page).it.chunk.end) &- page }
 
-    /// Frees a page, or keeps it for the thread's next region.
-    static func free(_ page: UInt) {
-        let thread = Process.thread
-        let byteCount = header(page).it.byte_count
-        if byteCount == UInt64(Pages.byteCount), thread.it.spare_count < spareLimit {
-            header(page).it = sk_obstack()
-            header(page).it.byte_count = byteCount
-            header(page).it.previous = thread.it.spare_page
-            thread.it.spare_page = page
-            thread.it.spare_count &+= 1
-        } else {
-            giveBack(page)
-        }
-    }
-
-    private static func giveBack(_ page: UInt) {
-        let count = Int(truncatingIfNeeded: header(page).it.byte_count / UInt64(Pages.byteCount))
-        Pages.giveBack(page, count)
-    }
+    /// The page before a page in its list; 0: none.
+    static func previous(_ page: UInt) -> UInt { UInt(header(page).it.chunk.older) }
 
     static func freePages(from newest: UInt, until last: UInt) {
+        var oldest: UInt = 0
         var page = newest
         while page != 0, page != last {
-            let previous = UInt(header(page).it.previous)
-            free(page)
-            page = previous
+            oldest = page
+            page = previous(page)
         }
+        guard oldest != 0 else { return }
+        header(oldest).it.chunk.older = 0
+        Pages.giveBack(newest, in: Process.requireHeap())
     }
 
-    /// Gives back what waits for the next region. True when there was something.
-    private static func freeSpares() -> Bool {
-        let thread = Process.thread
-        guard thread.it.spare_page != 0 else { return false }
-        while thread.it.spare_page != 0 { giveBack(takeSpare()) }
-        return true
+    static func free(_ page: UInt) {
+        header(page).it.chunk.older = 0
+        Pages.giveBack(page, in: Process.requireHeap())
     }
 
     // MARK: Ends
@@ -229,13 +203,12 @@ enum Region {
     }
 
     /// Frees everything that this thread has.
-    static func releaseThread(keepingSpares: Bool) {
+    static func releaseThread() {
         let newest = UInt(Process.thread.it.page)
         unsafe returnTo(cistern_skip_base_record())
         Process.thread.it.page = 0
         Process.thread.it.head = 0
         Process.thread.it.end = 0
         freePages(from: newest, until: 0)
-        if !keepingSpares { _ = freeSpares() }
     }
 }

@@ -1,3 +1,4 @@
+import CHeap
 import CSkip
 import HeapCore
 
@@ -27,7 +28,7 @@ enum Scratch {
 
     static func allocate(_ byteCount: UInt) -> UInt {
         if byteCount <= mostSmallBytes { return allocateSmall(classIndex(byteCount)) }
-        guard let count = Pages.count(holding: byteCount), let run = Pages.take(count) else {
+        guard let count = Pages.count(holding: byteCount), let run = Pages.take(count, in: Process.requireHeap()) else {
             Process.endWithoutRoom(persistent: false, byteCount: byteCount)
         }
         return run
@@ -37,7 +38,10 @@ enum Scratch {
         if byteCount <= mostSmallBytes {
             freeSmall(block)
         } else if let count = Pages.count(holding: byteCount) {
-            Pages.giveBack(block, count)
+            // The header's place was the caller's.
+            Pages.chunk(block).it = cistern_region_chunk()
+            Pages.chunk(block).it.end = uintptr_t(block &+ count &* Pages.byteCount)
+            Pages.giveBack(block, in: Process.requireHeap())
         }
     }
 
@@ -49,9 +53,10 @@ enum Scratch {
         return UInt64(UInt(UInt.bitWidth - last.leadingZeroBitCount) - leastShift)
     }
 
-    /// The bits of a page whose blocks are all free. The page's header takes the place of block 0, or of a part of it.
+    /// The bits of a page whose blocks are all free. The page's header takes the place of the first two of the smallest class,
+    /// or of the first one.
     private static func allFree(_ index: UInt64) -> UInt64 {
-        ((1 << (UInt64(Pages.byteCount) >> (index + UInt64(leastShift)))) &- 1) & ~1
+        ((1 << (UInt64(Pages.byteCount) >> (index + UInt64(leastShift)))) &- 1) & (index == 0 ? ~3 : ~1)
     }
 
     private static func page(_ address: UInt) -> Ref<cistern_skip_scratch_page> {
@@ -65,10 +70,10 @@ enum Scratch {
         if list(index).it == 0 {
             // Without the lock: where there is no room, the process ends.
             cistern_skip_unlock()
-            guard let run = Pages.take(1) else {
+            guard let run = Pages.take(1, in: Process.requireHeap()) else {
                 Process.endWithoutRoom(persistent: false, byteCount: 1 << (UInt(index) + leastShift))
             }
-            page(run).it = cistern_skip_scratch_page()
+            page(run).it.chunk.region = uintptr_t(run)
             page(run).it.free_bits = allFree(index)
             page(run).it.class_index = index
             cistern_skip_lock()
@@ -90,26 +95,26 @@ enum Scratch {
         page(address).it.free_bits = bits | 1 << UInt64((block &- address) >> (UInt(index) + leastShift))
         if bits == 0 { enter(address, index) }
         // One page of each class stays, for the next block.
-        let isUnneeded = page(address).it.free_bits == allFree(index) && (page(address).it.next | page(address).it.previous) != 0
+        let isUnneeded = page(address).it.free_bits == allFree(index) && (page(address).it.chunk.older | page(address).it.chunk.newer) != 0
         if isUnneeded { leave(address, index) }
         cistern_skip_unlock()
-        if isUnneeded { Pages.giveBack(address, 1) }
+        if isUnneeded { Pages.giveBack(address, in: Process.requireHeap()) }
     }
 
     private static func enter(_ address: UInt, _ index: UInt64) {
         let head = UInt(list(index).it)
-        page(address).it.next = head
-        page(address).it.previous = 0
-        if head != 0 { page(head).it.previous = address }
-        list(index).it = address
+        page(address).it.chunk.older = uintptr_t(head)
+        page(address).it.chunk.newer = 0
+        if head != 0 { page(head).it.chunk.newer = uintptr_t(address) }
+        list(index).it = uintptr_t(address)
     }
 
     private static func leave(_ address: UInt, _ index: UInt64) {
-        let next = UInt(page(address).it.next)
-        let previous = UInt(page(address).it.previous)
-        if next != 0 { page(next).it.previous = previous }
-        if previous != 0 { page(previous).it.next = next } else { list(index).it = next }
-        page(address).it.next = 0
-        page(address).it.previous = 0
+        let older = UInt(page(address).it.chunk.older)
+        let newer = UInt(page(address).it.chunk.newer)
+        if older != 0 { page(older).it.chunk.newer = uintptr_t(newer) }
+        if newer != 0 { page(newer).it.chunk.older = uintptr_t(older) } else { list(index).it = uintptr_t(older) }
+        page(address).it.chunk.older = 0
+        page(address).it.chunk.newer = 0
     }
 }

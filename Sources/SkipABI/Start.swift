@@ -13,7 +13,7 @@ public func skipMemoryInit(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeM
     Start.refuseFiles(arguments)
     let choice = Start.chooseCapacity(arguments)
     let heap = Start.makeHeap(choice)
-    let isReady = unsafe cistern_skip_begin(heap.headerPointer, { Region.releaseThread(keepingSpares: false) })
+    let isReady = unsafe cistern_skip_begin(heap.headerPointer, { Region.releaseThread() })
     guard isReady else {
         var line = MessageLine()
         line.put("Internal error: no notice of threads that end can be had")

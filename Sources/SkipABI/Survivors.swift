@@ -44,7 +44,7 @@ public func skipSwitchToParent(_ saved: UnsafeMutablePointer<sk_saved_obstack>) 
     let thread = Process.thread
     let leading = UInt(thread.it.page)
     var first = leading
-    while first != 0, unsafe Region.header(first).it.previous != saved.pointee.page { first = UInt(Region.header(first).it.previous) }
+    while first != 0, unsafe Region.previous(first) != saved.pointee.page { first = Region.previous(first) }
     let here = sk_saved_obstack(head: thread.it.head, page: first, end: thread.it.end)
     unsafe Region.returnTo(saved)
     unsafe saved.pointee = here
@@ -58,7 +58,7 @@ public func skipRestoreFromParent(_ saved: UnsafeMutablePointer<sk_saved_obstack
     let thread = Process.thread
     let region = unsafe saved.pointee
     unsafe saved.pointee = sk_saved_obstack(head: thread.it.head, page: thread.it.page, end: thread.it.end)
-    Region.header(UInt(region.page)).it.previous = thread.it.page
+    Region.header(UInt(region.page)).it.chunk.older = thread.it.page
     thread.it.page = UInt(bitPattern: leading)
     thread.it.head = region.head
     thread.it.end = region.end
@@ -67,7 +67,7 @@ public func skipRestoreFromParent(_ saved: UnsafeMutablePointer<sk_saved_obstack
 /// `sk_is_large_page`; cistern_skip.h says what it does.
 @c(sk_is_large_page)
 public func skIsLargePage(_ page: UnsafeMutablePointer<sk_obstack>) -> Int32 {
-    unsafe page.pointee.is_large != 0 ? 1 : 0
+    unsafe page.pointee.chunk.is_large != 0 ? 1 : 0
 }
 
 /// `sk_obstack_attach_page`; cistern_skip.h says what it does. The page in front may have been attached before it, and then
@@ -75,6 +75,6 @@ public func skIsLargePage(_ page: UnsafeMutablePointer<sk_obstack>) -> Int32 {
 @c(sk_obstack_attach_page)
 public func skObstackAttachPage(_ page: UnsafeMutablePointer<sk_obstack>, _ next: UnsafeMutablePointer<sk_obstack>?) {
     let address = UInt(bitPattern: page)
-    if let next = unsafe next, unsafe next.pointee.previous == address { unsafe next.pointee.previous = page.pointee.previous }
+    if let next = unsafe next, unsafe next.pointee.chunk.older == address { unsafe next.pointee.chunk.older = page.pointee.chunk.older }
     Region.insertBehindCurrent(address)
 }

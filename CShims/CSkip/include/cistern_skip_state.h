@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cistern_heap_layout.h"
+#include "cistern_region_layout.h"
 #include "cistern_skip.h"
 
 // Where a region stood when another was opened in it. All zero when no region is open there.
@@ -18,25 +19,20 @@ struct sk_saved_obstack {
   uintptr_t end;
 };
 
-// What a page of a region begins with; the data follow. `saved` belongs to the region that was opened while this was the
-// current page. `snapshot` and `snapshot_index` say where the page stands in the snapshot taken last: a hint that its reader checks.
+// What a page of a region begins with; the data follow. `chunk` is what the heap knows of it: `older` is the page before it in its
+// list, `serial` its place in the snapshot taken last, which `snapshot` names: a hint that its reader checks. `saved` belongs to
+// the region that was opened while this was the current page.
 struct sk_obstack {
-  uintptr_t previous;
-  uint64_t byte_count;  // a whole number of the heap's pages
+  cistern_region_chunk chunk;
   struct sk_saved_obstack saved;
   uintptr_t snapshot;
-  uint64_t snapshot_index;
-  uint64_t is_large;
 };
 
 // What a page of small scratch blocks of one size begins with. A set bit is a free block.
 typedef struct cistern_skip_scratch_page {
-  uint64_t reserved;
-  uintptr_t next;       // neighbours in the list of such pages with room
-  uintptr_t previous;
+  cistern_region_chunk chunk;  // `older` and `newer` are its neighbours in the list of such pages with room
   uint64_t free_bits;
   uint64_t class_index;
-  uint64_t reserved_words[3];
 } cistern_skip_scratch_page;
 
 enum { CISTERN_SKIP_SCRATCH_CLASS_COUNT = 5 };
@@ -47,8 +43,8 @@ enum {
   CISTERN_SKIP_CELL_BYTE_COUNT = sizeof(sk_cell_t),
 };
 
-static_assert(CISTERN_SKIP_HEADER_BYTE_COUNT == 64, "data begin at a cache line");
-static_assert(sizeof(cistern_skip_scratch_page) == 64, "a block of the smallest class");
+static_assert(CISTERN_SKIP_HEADER_BYTE_COUNT % 16 == 0, "data begin 16-aligned");
+static_assert(sizeof(cistern_skip_scratch_page) <= 128, "two blocks of the smallest class");
 static_assert(CISTERN_SKIP_CELL_BYTE_COUNT == 24, "what the runtime counts a cell as when it gives cells back");
 
 // A thread's regions. `head` to `end` is the room in the current page; both are 0 without one.
@@ -57,8 +53,6 @@ typedef struct cistern_skip_thread {
   uintptr_t end;
   uintptr_t page;
   struct sk_saved_obstack base;  // the record of a region that was opened without a page
-  uintptr_t spare_page;          // smallest pages that wait for the next region, linked by `previous`
-  uint32_t spare_count;
   bool is_watched;               // the end of the thread will be noticed
   bool is_ending;                // it ends the process
 } cistern_skip_thread;

@@ -96,6 +96,10 @@ enum Region {
         unsafe UnsafeMutablePointer(bitPattern: page &+ UInt(CISTERN_SKIP_SAVED_OFFSET)).unsafelyUnwrapped
     }
 
+    static func page(holding record: UnsafeMutablePointer<sk_saved_obstack>) -> UInt {
+        UInt(bitPattern: record) &- UInt(CISTERN_SKIP_SAVED_OFFSET)
+    }
+
     // MARK: Allocation
 
     /// What does not fit the current page, is 0 bytes, or is the thread's first allocation.
@@ -132,8 +136,20 @@ enum Region {
         let thread = Process.thread
         if thread.it.page == 0 { openPage(pageCount: 1, least: 1) }
         let current = UInt(thread.it.page)
-        header(page).it.chunk.older = header(current).it.chunk.older
+        let older = previous(current)
+        header(page).it.chunk.newer = uintptr_t(current)
+        header(page).it.chunk.older = uintptr_t(older)
         header(current).it.chunk.older = uintptr_t(page)
+        if older != 0 { header(older).it.chunk.newer = uintptr_t(page) }
+    }
+
+    /// Takes a page for one object out of its list. Such a page always has one in front of it; that what stands in front of
+    /// other pages is right does not matter.
+    static func remove(_ page: UInt) {
+        let older = previous(page)
+        let newer = UInt(header(page).it.chunk.newer)
+        header(newer).it.chunk.older = uintptr_t(older)
+        if older != 0, header(older).it.chunk.newer == page { header(older).it.chunk.newer = uintptr_t(newer) }
     }
 
     // MARK: Pages

@@ -37,28 +37,29 @@ public func skipCopyValueToObstack(
     return unsafe result
 }
 
-/// `SKIP_switch_to_parent`; cistern_skip.h says what it does. Until the way back the record holds the region's first page,
-/// head and end.
+/// `SKIP_switch_to_parent`; cistern_skip.h says what it does. Until the way back the record holds the region's head and end.
 @c(SKIP_switch_to_parent)
 public func skipSwitchToParent(_ saved: UnsafeMutablePointer<sk_saved_obstack>) -> UnsafeMutablePointer<sk_obstack>? {
     let thread = Process.thread
     let leading = UInt(thread.it.page)
-    var first = leading
-    while first != 0, unsafe Region.previous(first) != saved.pointee.page { first = Region.previous(first) }
-    let here = sk_saved_obstack(head: thread.it.head, page: first, end: thread.it.end)
+    let here = sk_saved_obstack(head: thread.it.head, page: 0, end: thread.it.end)
     unsafe Region.returnTo(saved)
     unsafe saved.pointee = here
     return unsafe UnsafeMutablePointer(bitPattern: leading)
 }
 
 /// `SKIP_restore_from_parent`; cistern_skip.h says what it does. The parent may have newer pages by now: they come before the
-/// region's first.
+/// region's first, which is looked for again, because pages may have been attached to the parent meanwhile.
 @c(SKIP_restore_from_parent)
 public func skipRestoreFromParent(_ saved: UnsafeMutablePointer<sk_saved_obstack>, _ leading: UnsafeMutablePointer<sk_obstack>?) {
     let thread = Process.thread
     let region = unsafe saved.pointee
+    // The record stands in the page that was the parent's current one when the region was opened.
+    let parent = unsafe saved == cistern_skip_base_record() ? 0 : Region.page(holding: saved)
+    var first = UInt(bitPattern: leading)
+    while first != 0, Region.previous(first) != parent { first = Region.previous(first) }
+    if first != 0 { Region.header(first).it.chunk.older = thread.it.page }
     unsafe saved.pointee = sk_saved_obstack(head: thread.it.head, page: thread.it.page, end: thread.it.end)
-    Region.header(UInt(region.page)).it.chunk.older = thread.it.page
     thread.it.page = UInt(bitPattern: leading)
     thread.it.head = region.head
     thread.it.end = region.end
@@ -70,11 +71,10 @@ public func skIsLargePage(_ page: UnsafeMutablePointer<sk_obstack>) -> Int32 {
     unsafe page.pointee.chunk.is_large != 0 ? 1 : 0
 }
 
-/// `sk_obstack_attach_page`; cistern_skip.h says what it does. The page in front may have been attached before it, and then
-/// is no longer in front of it.
+/// `sk_obstack_attach_page`; cistern_skip.h says what it does. What stands in front of the page is not taken from the caller:
+/// that may have been attached before it.
 @c(sk_obstack_attach_page)
 public func skObstackAttachPage(_ page: UnsafeMutablePointer<sk_obstack>, _ next: UnsafeMutablePointer<sk_obstack>?) {
-    let address = UInt(bitPattern: page)
-    if let next = unsafe next, unsafe next.pointee.chunk.older == address { unsafe next.pointee.chunk.older = page.pointee.chunk.older }
-    Region.insertBehindCurrent(address)
+    Region.remove(UInt(bitPattern: page))
+    Region.insertBehindCurrent(UInt(bitPattern: page))
 }

@@ -53,6 +53,9 @@ bool mini_is_string(const void *_Nonnull object);
 
 // A persistent copy of all that `object` reaches; what is persistent already gets one reference more. The result has one.
 void *_Nullable mini_intern(void *_Nullable object);
+// References to a persistent object.
+uintptr_t sk_get_ref_count(void *_Nonnull object);
+void sk_incr_ref_count(void *_Nonnull object);
 // Takes one reference away, and frees what nobody refers to any more.
 void mini_release(void *_Nullable object);
 
@@ -66,7 +69,7 @@ void mini_start(int argc, char *_Nullable *_Nonnull argv);
 enum { MINI_CONSTANT_COUNT = 40 };
 bool mini_constants_are_right(void);
 
-// How often SKIP_throw_cruntime was called; it ends the program with this code plus 100.
+// Ends the program with this code plus 100.
 _Noreturn void SKIP_throw_cruntime(int32_t code);
 
 #endif

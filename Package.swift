@@ -61,7 +61,8 @@ let package = Package(
         .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["CisternCommand", "CCommand", "CVirtualMemory", "Envelope", "Limits"],
+            name: "CommandTests",
+            dependencies: ["CisternCommand", "CCommand", "CTestSupport", "CVirtualMemory", "Cistern", "Envelope", "Limits"],
             swiftSettings: strict),
     ]
 )

@@ -16,9 +16,11 @@ enum HelpText {
             """
         for command in CommandTable.commands { text += entry(command.name, command.summary) }
         text += "\noptions:\n" + entry("--help", "print this help and exit (also -h)") + entry("--version", "print the version and exit")
-        text +=
-            "\nResults go to standard output, everything else to standard error. Exit codes: 0\ndone, 1 no or not written, 2 bad use; cistern run has its own.\n"
-        return text
+        return text + "\n"
+            + wrapped(
+                words(
+                    "Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 no or not written, 2 bad"
+                        + " use; cistern run has its own."), indent: 0)
     }
 
     static func of(_ command: CommandSpec) -> String {

@@ -83,6 +83,7 @@ public enum SystemCode {
         case 1: "Operation not permitted"
         case 2: "No such file or directory"
         case 5: "Input/output error"
+        case 6: "No such device or address"
         case 7: "Argument list too long"
         case 8: "Exec format error"
         case 9: "Bad file descriptor"

@@ -24,15 +24,15 @@ enum Completions {
             cases += "        \(command.name)) words=\"\(words.joined(separator: " "))\" ;;\n"
         }
         var values = ""
-        for option in CommandTable.commands.flatMap(\.options) {
-            switch option.value {
-            case .none: continue
-            case .file:
-                values += "        \(option.name)) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
-            case .word(_, let words):
-                let line =
-                    "        \(option.name)) COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$current\")); return ;;\n"
-                if !words.isEmpty || !values.contains(" \(option.name)) ") { values += line }
+        for command in CommandTable.commands {
+            for option in command.options {
+                let head = "        \"\(command.name) \(option.name)\") "
+                switch option.value {
+                case .none: continue
+                case .file: values += head + "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+                case .word(_, let words):
+                    values += head + "COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$current\")); return ;;\n"
+                }
             }
         }
         return """
@@ -62,7 +62,7 @@ enum Completions {
                         return
                     fi
                 fi
-                case $previous in
+                case "$command $previous" in
             \(values)    esac
                 case $command in
             \(cases)    esac
@@ -76,7 +76,7 @@ enum Completions {
     private static var zsh: String {
         var cases = ""
         for command in CommandTable.commands {
-            cases += "        \(command.name))\n            _arguments"
+            cases += "        \(command.name))\n            _arguments -S"
             for option in command.options {
                 let text = option.help.split(whereSeparator: { "[]:'\\".contains($0) }).joined(separator: " ")
                 var entry = "\(option.name)[\(text)]"
@@ -91,7 +91,7 @@ enum Completions {
                 cases += " \\\n                \(quoted("1:shell:(\(command.operands.joined(separator: " ")))"))"
             }
             if command.takesCommand {
-                cases += " \\\n                '(-)1:command:_command_names -e' \\\n                '*::argument:_normal'"
+                cases += " \\\n                '(-)1:command: _command_names -e' \\\n                '*::argument: _normal'"
             }
             cases += "\n            ;;\n"
         }
@@ -100,19 +100,19 @@ enum Completions {
             #compdef cistern
             # zsh completion for cistern
             _cistern() {
-                local -a commands
-                commands=(
+                local curcontext=$curcontext state line
+                local -a cistern_commands
+                cistern_commands=(
             \(entries)
                 )
-                if (( CURRENT == 2 )); then
-                    _describe -t commands command commands
-                    _arguments '--help[print help and exit]' '--version[print the version and exit]'
+                _arguments -C '--help[print help and exit]' '--version[print the version and exit]' \\
+                    '1:command:->command' '*::argument:->arguments' && return
+                if [[ $state == command ]]; then
+                    _describe -t commands command cistern_commands
                     return
                 fi
-                local command=$words[2]
-                shift words
-                (( CURRENT-- ))
-                case $command in
+                curcontext=${curcontext%:*:*}:cistern-$words[1]:
+                case $words[1] in
             \(cases)    esac
             }
             if [ "$funcstack[1]" = "_cistern" ]; then
@@ -141,7 +141,9 @@ enum Completions {
                 lines.append(line)
             }
             if !command.operands.isEmpty { lines.append("\(here) -a \(quoted(command.operands.joined(separator: " ")))") }
-            if command.takesCommand { lines.append("\(here) -a '(__fish_complete_subcommand --fcs-skip=2)'") }
+            // Options whose value is not the command; the function takes such names only behind a word that is no long option.
+            let valued = command.options.filter { $0.value != .none }.map(\.name).joined(separator: " ")
+            if command.takesCommand { lines.append("\(here) -a '(__fish_complete_subcommand --fcs-skip=2 - \(valued))'") }
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -13,6 +13,7 @@ let package = Package(
     products: [
         .library(name: "Cistern", targets: ["Cistern"]),
         .executable(name: "cistern-bench", targets: ["CisternBench"]),
+        .executable(name: "cistern", targets: ["CisternCommand"]),
     ],
     targets: [
         // OS primitives: reserve, commit, decommit, release, advise, limits; all behind one table of calls.
@@ -45,6 +46,13 @@ let package = Package(
             dependencies: ["cistern-bench-malloc", "CReplay", "CisternC", "Cistern", "Limits", "CVirtualMemory"],
             path: "Benchmarks/CisternBench",
             swiftSettings: strict),
+        // What surrounds a process: limits and what is used of them, processors, pressure; job counts; evidence of memory kills.
+        .target(name: "Envelope", dependencies: ["CVirtualMemory", "Limits"], swiftSettings: strict),
+        // cistern, the command. Its C part starts one child and waits for it.
+        .target(name: "CCommand", path: "CShims/CCommand"),
+        .executableTarget(
+            name: "CisternCommand", dependencies: ["CCommand", "CVirtualMemory", "Envelope", "Limits", "VirtualMemory"],
+            swiftSettings: strict),
         // Helpers that tests need in C: refusing OS tables, threads, child processes.
         .target(name: "CTestSupport", dependencies: ["CVirtualMemory"], path: "Tests/CTestSupport"),
         .testTarget(
@@ -63,5 +71,9 @@ let package = Package(
             name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport", "CEveryCall"],
             swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["CisternCommand", "CCommand", "CTestSupport", "CVirtualMemory", "Cistern", "Envelope", "Limits"],
+            swiftSettings: strict),
     ]
 )

@@ -25,8 +25,12 @@ let package = Package(
         .target(name: "CHeap", dependencies: ["CVirtualMemory"], path: "CShims/CHeap"),
         // The heap: run heap, size classes, block spans, thread caches, statistics, verification.
         .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
+        // Layout of a directory of named regions and what of it is read without a lock.
+        .target(name: "CTicks", dependencies: ["CHeap"], path: "CShims/CTicks"),
+        // Ticks: the directory of named regions, tombstones, pins, readers.
+        .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
+        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Ticks", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(name: "CisternC", dependencies: ["CCistern", "CHeap", "HeapCore", "VirtualMemory"], swiftSettings: strict),
@@ -50,6 +54,7 @@ let package = Package(
         .testTarget(
             name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
             swiftSettings: strict),
+        .testTarget(name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore"], swiftSettings: strict),
         .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
     ]

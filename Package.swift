@@ -54,7 +54,9 @@ let package = Package(
         .testTarget(
             name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore"], swiftSettings: strict),
+        .testTarget(
+            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "CTestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
     ]

@@ -142,7 +142,8 @@ extension RegionDirectory {
     func hang(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>, death: UInt64) -> Bool {
         let column = groups(table, beginningBy: death)
         let row = table.it.ignores_birth != 0 ? 0 : groups(table, endingBy: record.it.birth)
-        guard row < column else { return false }
+        // What was born and removed in one tick nobody can have seen.
+        guard row < column, record.it.birth < death else { return false }
         let cell = cell(table, afterGroups: row, onGroup: column &- 1)
         setNext(table, slot, 0)
         if cell.it.tail != 0 { setNext(table, cell.it.tail, slot) } else { cell.it.head = slot }

@@ -336,3 +336,8 @@ extension RegionDirectory {
         return isLive(record) || death(record) >= pin
     }
 }
+
+extension RegionChange {
+    /// No change: fills buffers that a call is to write to.
+    public static var placeholder: RegionChange { RegionChange(cistern_change()) }
+}

@@ -356,6 +356,8 @@ extension RegionDirectory {
     private var keepsContentOfStaged: Bool { contents.it.count != 0 || has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) }
 
     private func checkRoom(toRemove root: UInt32) throws(DirectoryError) {
+        // A reader that has moved on or gone makes room at once.
+        collectNotes()
         guard unsafe cistern_reader_count_load(header.pointer) > 0 else { return }
         let open = openNumber
         var count = markers.it.held_count &+ header.it.staged_held_count

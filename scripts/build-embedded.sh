@@ -6,8 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib/tools.sh
 
 out=${1:-.build/embedded}
-c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore CisternC)
+c_modules=(CVirtualMemory CHeap CTicks CCistern)
+swift_modules=(VirtualMemory Limits HeapCore Ticks CisternC)
 
 # What the joined objects may leave undefined: memory moves, and the libc and pthread calls of the shims.
 # Nothing here may allocate; anything that is not in the list, nor pthread_*, fails the build.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that no module imports or includes one above itself, and that Package.swift says the same.
 
-The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Cistern and CisternC with its
+The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; CTicks; Ticks; Cistern and CisternC with its
 header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench. Tests may use what Package.swift declares for them.
 
 Usage: check-layers.py [--self-test]. Exit 1 with one `file:line: message` per finding.
@@ -24,7 +24,9 @@ LAYERS = {
     "Limits": ("Sources/Limits", {"CVirtualMemory"}),
     "CHeap": ("CShims/CHeap", {"CVirtualMemory"}),
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "VirtualMemory"}),
+    "CTicks": ("CShims/CTicks", {"CHeap"}),
+    "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
+    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
     "CisternC": ("Sources/CisternC", {"CCistern", "CHeap", "HeapCore", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
@@ -38,6 +40,7 @@ TESTS = {
     "VirtualMemoryTests": "Tests/VirtualMemoryTests",
     "LimitsTests": "Tests/LimitsTests",
     "HeapTests": "Tests/HeapTests",
+    "TickTests": "Tests/TickTests",
     "CisternTests": "Tests/CisternTests",
     "BenchTests": "Tests/BenchTests",
 }

@@ -28,8 +28,12 @@ let package = Package(
         .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
         // Regions: bump allocation from chunks that are runs of the heap, nested, each dying all at once.
         .target(name: "Regions", dependencies: ["CHeap", "HeapCore"], swiftSettings: strict),
+        // Layout of a directory of named regions and what of it is read without a lock.
+        .target(name: "CTicks", dependencies: ["CHeap"], path: "CShims/CTicks"),
+        // Ticks: the directory of named regions, tombstones, pins, readers.
+        .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "VirtualMemory"], swiftSettings: strict),
+        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
@@ -64,6 +68,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "CTestSupport"],
             swiftSettings: strict),
         // Every call of cistern.h, also for the programs that scripts/check-library.py builds.
         .target(name: "CEveryCall", dependencies: ["CCistern", "CisternC"], path: "Tests/CEveryCall"),

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks that no module imports or includes one above itself, and that Package.swift says the same.
 
-The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Regions; Cistern and CisternC with its
-header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench; Envelope; CCommand; CisternCommand. Tests may use
-what Package.swift declares for them.
+The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Regions; CTicks; Ticks;
+Cistern and CisternC with its header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench; Envelope;
+CCommand; CisternCommand. Tests may use what Package.swift declares for them.
 
 Usage: check-layers.py [--self-test]. Exit 1 with one `file:line: message` per finding.
 """
@@ -26,7 +26,9 @@ LAYERS = {
     "CHeap": ("CShims/CHeap", {"CVirtualMemory"}),
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "VirtualMemory"}),
+    "CTicks": ("CShims/CTicks", {"CHeap"}),
+    "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
+    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
     "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
@@ -45,6 +47,7 @@ TESTS = {
     "LimitsTests": "Tests/LimitsTests",
     "HeapTests": "Tests/HeapTests",
     "RegionTests": "Tests/RegionTests",
+    "TickTests": "Tests/TickTests",
     "CisternTests": "Tests/CisternTests",
     "BenchTests": "Tests/BenchTests",
     "CommandTests": "Tests/CommandTests",

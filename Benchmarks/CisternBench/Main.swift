@@ -32,6 +32,7 @@ struct Main {
             let machine = Machine(command: arguments, allocators: [], runner: runner, repositoryDirectory: store.traceDirectory)
             return try HandOverCommand(options: options).run(machine)
         }
+        if options.command == .ticks { return try TickCommand(runner: runner, options: options, arguments: arguments).run(store) }
         var allocators: [Allocator] = []
         for text in options.allocators {
             let found = try AllocatorCatalog.find(text)

@@ -1,7 +1,7 @@
 /// The command line.
 struct Options {
     enum Command {
-        case suite, run, threads, list, help, handover, map
+        case suite, run, threads, ticks, handover, map, list, help
     }
 
     var command = Command.suite
@@ -27,6 +27,7 @@ struct Options {
         usage: cistern-bench [options]            measure all general traces with every allocator that is installed
                cistern-bench run [options]        one replay of each trace and allocator named
                cistern-bench threads [options]    the threaded workloads alone
+               cistern-bench ticks [options]      directories, tombstones and readers; --operations N: regions in a batch (1000000)
                cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json,
                                                   --sampled: by samples even where a control group can be made
                cistern-bench map [options]        a picture of the heap over the run of one trace: --trace T --html FILE
@@ -65,6 +66,7 @@ struct Options {
         switch rest.first {
         case "run": options.command = .run
         case "threads": options.command = .threads
+        case "ticks": options.command = .ticks
         case "handover": options.command = .handover
         case "map": options.command = .map
         default: break

@@ -1,5 +1,6 @@
 import CCistern
 import HeapCore
+import Regions
 
 // The functions of cistern.h that work on a whole heap. All of them find handles of heaps that are gone.
 //
@@ -78,7 +79,7 @@ public func cisternLastRefusalCode(_ handle: OpaquePointer?) -> Int32 {
 @c(cistern_verify)
 public func cisternVerify(_ handle: OpaquePointer?) -> Bool {
     guard let heap = unsafe BoundedHeap.alive(handle) else { return false }
-    return heap.verify() == nil
+    return heap.verifyRegions() == nil
 }
 
 /// `cistern_verify_explained`; cistern.h says what it does and what can fail.
@@ -86,7 +87,7 @@ public func cisternVerify(_ handle: OpaquePointer?) -> Bool {
 public func cisternVerifyExplained(_ handle: OpaquePointer?, _ found: UnsafeMutablePointer<cistern_inconsistency>?) -> UInt32 {
     guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
     guard unsafe isSized(found) else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    let inconsistency = heap.verify()
+    let inconsistency = heap.verifyRegions()
     var result = cistern_inconsistency()
     result.rule = inconsistency?.rule.rawValue ?? 0
     result.offset_bytes = inconsistency?.offsetBytes ?? 0
@@ -151,6 +152,7 @@ public func cisternReadStatistics(_ handle: OpaquePointer?, _ statistics: Unsafe
     result.given_back_bytes = read.givenBackBytes
     result.slow_allocation_count = read.slowAllocationCount
     result.slow_deallocation_count = read.slowDeallocationCount
+    result.region_bytes = read.regionBytes
     unsafe give(&result, to: statistics)
     return CISTERN_OK.rawValue
 }

@@ -321,7 +321,7 @@ extension FaceSuites {
                     "the system refused to make the heap's first pages usable", "4096 heaps are alive in this process",
                     "unknown status",
                 ])
-            let ofPrograms = (UInt32(40)...47).map { number in
+            let ofPrograms = (UInt32(56)...63).map { number in
                 unsafe String(cString: cistern_status_text(cistern_status(rawValue: number)))
             }
             #expect(

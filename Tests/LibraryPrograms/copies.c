@@ -20,14 +20,14 @@ typedef struct copy {
 
 static void find(const copy *from, const char *name, void *function) {
   void *found = dlsym(from->library, name);
-  CHECK(found != NULL);
+  check(__LINE__, found != NULL);
   memcpy(function, &found, sizeof found);
 }
 
 static copy opened(const char *path) {
   copy made = {.library = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
   if (made.library == NULL) fputs(dlerror(), stderr);
-  CHECK(made.library != NULL);
+  check(__LINE__, made.library != NULL);
   find(&made, "cistern_heap_create", &made.create);
   find(&made, "cistern_heap_destroy", &made.destroy);
   find(&made, "cistern_allocate", &made.allocate);
@@ -38,18 +38,18 @@ static copy opened(const char *path) {
 
 static void open_heap(copy *with) {
   cistern_heap_options options = {.struct_byte_count = sizeof options, .capacity_bytes = 4 << 20};
-  CHECK(with->create(&options, &with->heap) == CISTERN_OK);
+  check(__LINE__, with->create(&options, &with->heap) == CISTERN_OK);
 }
 
 static void work(const copy *with) {
   void *blocks[300];
   for (size_t size = 0; size < 300; size++) {
     blocks[size] = with->allocate(with->heap, size * 7);
-    CHECK(blocks[size] != NULL);
+    check(__LINE__, blocks[size] != NULL);
     memset(blocks[size], (int)size, size * 7);
   }
   for (size_t size = 0; size < 300; size++) with->deallocate(with->heap, blocks[size], size * 7);
-  CHECK(with->verify(with->heap));
+  check(__LINE__, with->verify(with->heap));
 }
 
 static pthread_barrier_t used, closed;
@@ -66,18 +66,18 @@ static void close_beside_a_thread(const char *path) {
   copy made = opened(path);
   pthread_t thread;
   open_heap(&made);
-  CHECK(pthread_barrier_init(&used, NULL, 2) == 0 && pthread_barrier_init(&closed, NULL, 2) == 0);
-  CHECK(pthread_create(&thread, NULL, work_and_wait, &made) == 0);
+  check(__LINE__, pthread_barrier_init(&used, NULL, 2) == 0 && pthread_barrier_init(&closed, NULL, 2) == 0);
+  check(__LINE__, pthread_create(&thread, NULL, work_and_wait, &made) == 0);
   pthread_barrier_wait(&used);
-  CHECK(made.destroy(made.heap) == CISTERN_OK && dlclose(made.library) == 0);
+  check(__LINE__, made.destroy(made.heap) == CISTERN_OK && dlclose(made.library) == 0);
   pthread_barrier_wait(&closed);
-  CHECK(pthread_join(thread, NULL) == 0);
+  check(__LINE__, pthread_join(thread, NULL) == 0);
 }
 
 int main(int argc, char **argv) {
   copy copies[8] = {{.create = cistern_heap_create, .destroy = cistern_heap_destroy, .allocate = cistern_allocate,
                      .deallocate = cistern_deallocate_sized, .verify = cistern_verify}};
-  CHECK(argc >= 2 && argc <= 8);
+  check(__LINE__, argc >= 2 && argc <= 8);
   for (int number = 1; number < argc; number++) copies[number] = opened(argv[number]);
   for (int number = 0; number < argc; number++) open_heap(&copies[number]);
   for (int round = 0; round < 10; round++)
@@ -86,12 +86,12 @@ int main(int argc, char **argv) {
     for (int other = 0; other < argc; other++) {
       if (other == number) continue;
       // Not the same code, and not the same heaps.
-      CHECK(copies[number].allocate != copies[other].allocate && !copies[other].verify(copies[number].heap));
-      CHECK(copies[other].destroy(copies[number].heap) == CISTERN_INVALID_HANDLE);
+      check(__LINE__, copies[number].allocate != copies[other].allocate && !copies[other].verify(copies[number].heap));
+      check(__LINE__, copies[other].destroy(copies[number].heap) == CISTERN_INVALID_HANDLE);
     }
-  for (int number = 0; number < argc; number++) CHECK(copies[number].destroy(copies[number].heap) == CISTERN_OK);
+  for (int number = 0; number < argc; number++) check(__LINE__, copies[number].destroy(copies[number].heap) == CISTERN_OK);
   for (int number = 1; number < argc; number++) {
-    CHECK(dlclose(copies[number].library) == 0);
+    check(__LINE__, dlclose(copies[number].library) == 0);
     close_beside_a_thread(argv[number]);
     close_beside_a_thread(argv[number]);
   }

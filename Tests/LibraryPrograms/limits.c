@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
   cistern_refusal refusal;
   cistern_heap *heap = NULL;
   void *last;
-  CHECK(argc == 2);
+  check(__LINE__, argc == 2);
   memset(&options, 0, sizeof options);
   memset(&refusal, 0, sizeof refusal);
   options.struct_byte_count = sizeof options;
@@ -50,9 +50,9 @@ int main(int argc, char **argv) {
   size_t filled = fill(heap, byte_count, &last);
   size_t emptied = empty(heap, byte_count, last);
   size_t again = fill(heap, byte_count, &last);
-  CHECK(empty(heap, byte_count, last) == again && cistern_verify(heap));
-  CHECK(cistern_trim(heap) > 0);
-  CHECK(cistern_heap_destroy(heap) == CISTERN_OK);
+  check(__LINE__, empty(heap, byte_count, last) == again && cistern_verify(heap));
+  check(__LINE__, cistern_trim(heap) > 0);
+  check(__LINE__, cistern_heap_destroy(heap) == CISTERN_OK);
   printf("%zu %zu %zu errno %d\n", filled, emptied, again, errno);
   return 0;
 }

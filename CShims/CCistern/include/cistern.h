@@ -65,14 +65,24 @@ typedef enum cistern_status {
   CISTERN_TEXT_FRACTION = 29,
   CISTERN_TEXT_UNLIMITED = 30,         // a bounded heap has a bound
   CISTERN_TEXT_PERCENTAGE = 31,        // not a whole number from 1 to 100
+  // Regions.
+  CISTERN_EXHAUSTED = 40,              // the heap's capacity does not hold it
+  CISTERN_LIMIT_REACHED = 41,          // the region's limit does not hold it
+  CISTERN_REGION_CLOSED = 42,
+  CISTERN_REGION_BUSY = 43,            // cleanup actions of the region, or of one inside it, are running
+  CISTERN_REGION_NOT_CURRENT = 44,     // not in this thread's stack, or below a region of another heap
+  CISTERN_NO_PARENT = 45,
+  CISTERN_NOT_IN_REGION = 46,
+  CISTERN_STALE_MARK = 47,             // another region's, or what it marked has been given back
+  CISTERN_NOT_EXCHANGEABLE = 48,       // regions of two heaps, or one and the same
   // Of the calls that hand memory over to a program.
-  CISTERN_PROGRAM_NOT_FOUND = 40,      // there is no such program
-  CISTERN_PROGRAM_NOT_EXECUTABLE = 41, // it is there and may not be executed
-  CISTERN_PROGRAM_ARGUMENTS_TOO_LONG = 42,  // arguments and environment are more than the system takes
-  CISTERN_PROGRAM_NO_MEMORY = 43,      // no memory for the child, or no process
-  CISTERN_PROGRAM_CANNOT_WAIT = 44,    // it was started, and how it ended cannot be learned
-  CISTERN_PROGRAM_REFUSED = 45,        // anything else
-  CISTERN_REGIONS_OPEN = 46,           // a region of the heap is open, or its handle is still there
+  CISTERN_PROGRAM_NOT_FOUND = 56,      // there is no such program
+  CISTERN_PROGRAM_NOT_EXECUTABLE = 57, // it is there and may not be executed
+  CISTERN_PROGRAM_ARGUMENTS_TOO_LONG = 58,  // arguments and environment are more than the system takes
+  CISTERN_PROGRAM_NO_MEMORY = 59,      // no memory for the child, or no process
+  CISTERN_PROGRAM_CANNOT_WAIT = 60,    // it was started, and how it ended cannot be learned
+  CISTERN_PROGRAM_REFUSED = 61,        // anything else
+  CISTERN_REGIONS_OPEN = 62,           // a region of the heap is open, or its handle is still there
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".
@@ -166,6 +176,7 @@ typedef enum cistern_misuse {
   CISTERN_USE_AFTER_FREE = 5,      // written after it was freed
   CISTERN_WRONG_SIZE = 6,          // freed with a size that is not the one asked for
   CISTERN_USE_AFTER_DESTROY = 7,   // a call on a heap that was destroyed
+  CISTERN_CLOSED_REGION = 8,       // a region was used after it had been closed
 } cistern_misuse;
 
 // Receives a misuse and the block's address (of the heap, for CISTERN_USE_AFTER_DESTROY). It runs inside the call that
@@ -202,6 +213,7 @@ typedef struct cistern_heap_statistics {
   uint64_t given_back_bytes;         // to the system, in all
   uint64_t slow_allocation_count;    // those that a thread's cache had no block for
   uint64_t slow_deallocation_count;  // those that a thread's cache had no room for
+  uint64_t region_bytes;             // in chunks and large objects of regions, and in pages kept for the next ones
 } cistern_heap_statistics;
 
 // Looks at each block in a cache, at no live one. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT.
@@ -235,7 +247,7 @@ typedef struct cistern_inconsistency {
   uint64_t offset_bytes;     // from the heap's base; 0 when it is about a total
   uint32_t rule;             // 0: everything holds. 1 runs tile, 2 free runs described, 3 free runs joined, 4 bins, 5 free run
                              // count, 6 spans described, 7 span bits, 8 span lists, 9 class counts, 10 used granules, 11 run
-                             // blocks, 12 cache claim, 13 redzones, 14 quarantine
+                             // blocks, 12 cache claim, 13 redzones, 14 quarantine, 15 chunks of regions, 16 regions
   uint32_t reserved;
 } cistern_inconsistency;
 
@@ -305,4 +317,5 @@ cistern_status cistern_hand_over_and_start(cistern_heap *_Nullable heap, const c
 #endif
 
 #include "cistern_capacity.h"
+#include "cistern_region.h"
 #endif

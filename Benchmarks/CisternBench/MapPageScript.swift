@@ -313,6 +313,7 @@ extension MapPage {
           }
 
           function drawAll() {
+            onlyGroup = -1;
             colors = groups.map(([, color]) => channels(color.startsWith("--") ? css(color) : color));
             drawKeys();
             paintMap();

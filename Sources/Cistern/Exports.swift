@@ -2,4 +2,5 @@
 @_exported import HeapCore
 @_exported import Limits
 @_exported import Regions
+@_exported import Ticks
 @_exported import VirtualMemory

@@ -10,6 +10,20 @@ extension BoundedHeap {
         UInt(bitPattern: address) &- base < UInt(header.it.capacity_bytes)
     }
 
+    /// Is the address where blocks stand: inside the heap, but neither in memory of the heap's own nor in a region's chunk?
+    ///
+    /// For addresses in live memory; in free memory the answer may be either. Constant, no lock.
+    @inlinable
+    public func isBlockMemory(_ address: UnsafeRawPointer) -> Bool {
+        let offset = UInt(bitPattern: address) &- base
+        guard offset < UInt(header.it.capacity_bytes), offset >> Layout.granuleShift >= UInt(header.it.first_granule) else { return false }
+        let entry = pageMapEntry(ofPage: offset >> Layout.pageShift)
+        return entry != Layout.metadataEntry && !Layout.isRegion(entry)
+    }
+
+    /// Bytes of a page of the heap: what chunks of regions are multiples of.
+    @inlinable public static var pageByteCount: Int { Int(bitPattern: Layout.pageByteCount) }
+
     /// Bytes that a live block can hold: at least what was asked for.
     ///
     /// - Complexity: constant up to 512 bytes; above, a look at a bit per 64 bytes of the block, 64 at a time.

@@ -1,0 +1,93 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "scenarios.h"
+
+uint64_t scenario_random(uint64_t *state) {
+  *state += 0x9e3779b97f4a7c15u;
+  uint64_t z = *state;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+void scenario_fill(void *start, size_t byte_count, uint64_t seed) {
+  uint8_t *bytes = start;
+  for (size_t i = 0; i < byte_count; i++) bytes[i] = (uint8_t)(seed * 31 + i * 7 + (i >> 8));
+}
+
+bool scenario_holds(const void *start, size_t byte_count, uint64_t seed) {
+  const uint8_t *bytes = start;
+  for (size_t i = 0; i < byte_count; i++)
+    if (bytes[i] != (uint8_t)(seed * 31 + i * 7 + (i >> 8))) return false;
+  return true;
+}
+
+uint64_t scenario_resident_bytes(void) {
+  unsigned long all = 0, resident = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%lu %lu", &all, &resident) != 2) resident = 0;
+  if (file != NULL) fclose(file);
+  return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t scenario_page_faults(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_minflt : UINT64_MAX;
+}
+
+typedef struct thread_job {
+  int (*body)(uint32_t number);
+  uint32_t number;
+  int result;
+} thread_job;
+
+static void *run_job(void *context) {
+  thread_job *job = context;
+  job->result = job->body(job->number);
+  return NULL;
+}
+
+int scenario_in_threads(uint32_t count, int (*body)(uint32_t number)) {
+  enum { MOST = 16 };
+  pthread_t threads[MOST];
+  thread_job jobs[MOST];
+  int sum = 0;
+  for (uint32_t i = 0; i < count && i < MOST; i++) {
+    jobs[i] = (thread_job){body, i, 0};
+    if (pthread_create(&threads[i], NULL, run_job, &jobs[i]) != 0) return -1;
+  }
+  for (uint32_t i = 0; i < count && i < MOST; i++) {
+    if (pthread_join(threads[i], NULL) != 0) return -1;
+    sum += jobs[i].result;
+  }
+  return sum;
+}
+
+static const skip_scenario lasting[] = {
+    {"regions-nest", regions_nest},
+    {"region-sizes", region_sizes},
+    {"clones", clones},
+    {"survivors", survivors},
+    {"adjacent-large-survivors", adjacent_large_survivors},
+    {"copies-to-parent", copies_to_parent},
+    {"switches", switches},
+    {"collect-advice", collect_advice},
+    {"page-search", page_search},
+    {"static-answers", static_answers},
+    {"persistent-blocks", persistent_blocks},
+    {"persistent-graphs", persistent_graphs},
+    {"scratch-blocks", scratch_blocks},
+    {"root-and-numbers", root_and_numbers},
+    {"mutexes", mutexes},
+    {"names-without-effect", names_without_effect},
+    {"threads-share", threads_share},
+};
+
+const skip_scenario *skip_lasting_scenarios(size_t *count) {
+  *count = sizeof lasting / sizeof *lasting;
+  return lasting;
+}

@@ -228,7 +228,7 @@ static int other_sizes_after_free(uint64_t seed, uint32_t scale) {
   (void)seed;
   (void)scale;
   enum { COUNT = 12 * MIB / 64 };
-  static char *blocks[COUNT];
+  char **blocks = sk_malloc(COUNT * sizeof *blocks);
   static const size_t sizes[] = {64, 128, 40, 2000, 4000000};
   for (size_t round = 0; round < 5; round++) {
     size_t count = (size_t)COUNT * 64 / sizes[round];
@@ -236,6 +236,7 @@ static int other_sizes_after_free(uint64_t seed, uint32_t scale) {
     for (size_t i = 0; i < count; i++) blocks[i] = sk_palloc(sizes[round]);
     for (size_t i = 0; i < count; i++) sk_pfree_size(blocks[i], sizes[round]);
   }
+  sk_free_size(blocks, COUNT * sizeof *blocks);
   return 0;
 }
 
@@ -252,11 +253,12 @@ static int freed_memory_returns(uint64_t seed, uint32_t scale) {
   (void)seed;
   (void)scale;
   enum { COUNT = 1000000, SIZE = 200 };
-  static char *blocks[COUNT];
+  char **blocks = sk_malloc(COUNT * sizeof *blocks);
   for (size_t i = 0; i < COUNT; i++) memset(blocks[i] = sk_palloc(SIZE), 1, SIZE);
   uint64_t before = scenario_resident_bytes();
   if (before < (uint64_t)COUNT * SIZE) return __LINE__;
   for (size_t i = 0; i < COUNT; i++) sk_pfree_size(blocks[i], SIZE);
+  sk_free_size(blocks, COUNT * sizeof *blocks);
   for (int i = 0; i < 800; i++) {
     sk_saved_obstack_t *saved = SKIP_new_Obstack();
     for (int k = 0; k < 40; k++) SKIP_Obstack_alloc(1000000);

@@ -13,6 +13,7 @@ let package = Package(
     products: [
         .library(name: "Cistern", targets: ["Cistern"]),
         .executable(name: "cistern-bench", targets: ["CisternBench"]),
+        .executable(name: "cistern", targets: ["CisternCommand"]),
     ],
     targets: [
         // OS primitives: reserve, commit, decommit, release, advise, limits; all behind one table of calls.
@@ -27,12 +28,16 @@ let package = Package(
         .target(name: "HeapCore", dependencies: ["CVirtualMemory", "CHeap", "VirtualMemory"], swiftSettings: strict),
         // Regions: bump allocation from chunks that are runs of the heap, nested, each dying all at once.
         .target(name: "Regions", dependencies: ["CHeap", "HeapCore"], swiftSettings: strict),
+        // Layout of a directory of named regions and what of it is read without a lock.
+        .target(name: "CTicks", dependencies: ["CHeap"], path: "CShims/CTicks"),
+        // Ticks: the directory of named regions, tombstones, pins, readers.
+        .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
+        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"], swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
-            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "VirtualMemory"],
+            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"],
             swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),
@@ -44,6 +49,13 @@ let package = Package(
             name: "CisternBench",
             dependencies: ["cistern-bench-malloc", "CReplay", "CisternC", "Cistern", "Limits", "CVirtualMemory"],
             path: "Benchmarks/CisternBench",
+            swiftSettings: strict),
+        // What surrounds a process: limits and what is used of them, processors, pressure; job counts; evidence of memory kills.
+        .target(name: "Envelope", dependencies: ["CVirtualMemory", "Limits"], swiftSettings: strict),
+        // cistern, the command. Its C part starts one child and waits for it.
+        .target(name: "CCommand", path: "CShims/CCommand"),
+        .executableTarget(
+            name: "CisternCommand", dependencies: ["CCommand", "CVirtualMemory", "Envelope", "Limits", "VirtualMemory"],
             swiftSettings: strict),
         // Helpers that tests need in C: refusing OS tables, threads, child processes.
         .target(name: "CTestSupport", dependencies: ["CVirtualMemory"], path: "Tests/CTestSupport"),
@@ -57,7 +69,18 @@ let package = Package(
         .testTarget(
             name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "CTestSupport"],
+            swiftSettings: strict),
+        // Every call of cistern.h, also for the programs that scripts/check-library.py builds.
+        .target(name: "CEveryCall", dependencies: ["CCistern", "CisternC"], path: "Tests/CEveryCall"),
+        .testTarget(
+            name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport", "CEveryCall"],
+            swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["CisternCommand", "CCommand", "CTestSupport", "CVirtualMemory", "Cistern", "Envelope", "Limits"],
+            swiftSettings: strict),
     ]
 )

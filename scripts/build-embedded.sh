@@ -6,8 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib/tools.sh
 source scripts/lib/embedded.sh
 
-c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore Regions CisternC)
+c_modules=(CVirtualMemory CHeap CTicks CCistern)
+swift_modules=(VirtualMemory Limits HeapCore Regions Ticks CisternC)
 
 embedded_prepare "${1:-.build/embedded}" "${c_modules[@]}"
 echo "C, as C11 with clang:"

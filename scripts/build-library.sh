@@ -9,8 +9,9 @@ source scripts/lib/tools.sh
 source scripts/lib/embedded.sh
 
 c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore CisternC)
-public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h)
+swift_modules=(VirtualMemory Limits HeapCore Regions CisternC)
+public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h
+    CShims/CCistern/include/cistern_region.h CShims/CCistern/include/cistern_region_inline.h)
 public_header=${public_headers[0]}  # which includes the others
 
 prefix=
@@ -68,7 +69,8 @@ for template in cistern.pc cistern-config.cmake cistern-config-version.cmake; do
     directory=lib/cmake/cistern
     [[ $template == *.pc ]] && directory=lib/pkgconfig
     sed -e "s|@prefix@|$prefix|g" -e "s|@version@|$version|g" -e "s|@shared@|$shared|g" \
-        -e "s|@version_series@|${version%.*}|g" -e "s|@soname@|libcistern.so.$binary_interface|g" "scripts/lib/$template.in" > "$root/$directory/$template"
+        -e "s|@version_series@|${version%.*}|g" -e "s|@soname@|libcistern.so.$binary_interface|g" \
+        "scripts/lib/$template.in" > "$root/$directory/$template"
 done
 echo "libcistern $version in $root: libcistern.a $(stat -c %s "$root/lib/libcistern.a") bytes," \
     "$shared $(stat -c %s "$root/lib/$shared") bytes, $(wc -l < "$embedded_out/public") functions"

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks that no module imports or includes one above itself, and that Package.swift says the same.
 
-The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Regions; Cistern and CisternC with its
-header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench. Tests may use what Package.swift declares for them.
+The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Regions; CTicks; Ticks;
+Cistern and CisternC with its header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench; Envelope;
+CCommand; CisternCommand. Tests may use what Package.swift declares for them.
 
 Usage: check-layers.py [--self-test]. Exit 1 with one `file:line: message` per finding.
 """
@@ -25,26 +26,36 @@ LAYERS = {
     "CHeap": ("CShims/CHeap", {"CVirtualMemory"}),
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "VirtualMemory"}),
+    "CTicks": ("CShims/CTicks", {"CHeap"}),
+    "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
+    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "VirtualMemory"}),
+    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
     "cistern-bench-malloc": ("Benchmarks/MallocReplay", {"CReplay"}),
     "CisternBench": (
         "Benchmarks/CisternBench",
         {"cistern-bench-malloc", "CReplay", "Cistern", "CisternC", "CCistern", "Limits", "CVirtualMemory"}),
+    "Envelope": ("Sources/Envelope", {"CVirtualMemory", "Limits"}),
+    "CCommand": ("CShims/CCommand", set()),
+    "CisternCommand": ("Sources/CisternCommand", {"CCommand", "CVirtualMemory", "Envelope", "Limits", "VirtualMemory"}),
 }
 TESTS = {
     "CTestSupport": "Tests/CTestSupport",
+    "CEveryCall": "Tests/CEveryCall",
     "VirtualMemoryTests": "Tests/VirtualMemoryTests",
     "LimitsTests": "Tests/LimitsTests",
     "HeapTests": "Tests/HeapTests",
     "RegionTests": "Tests/RegionTests",
+    "TickTests": "Tests/TickTests",
     "CisternTests": "Tests/CisternTests",
     "BenchTests": "Tests/BenchTests",
+    "CommandTests": "Tests/CommandTests",
 }
-# Folders beside the modules' that hold data only.
-DATA_FOLDERS = {"Benchmarks/Traces"}
+# Command-line tools, which may use the C library directly.
+TOOL_FOLDERS = ("Benchmarks/", "Sources/CisternCommand")
+# Folders beside the modules': data, and programs that only scripts/check-library.py builds.
+DATA_FOLDERS = {"Benchmarks/Traces", "Tests/LibraryPrograms"}
 # What may come from outside the package; Embedded Swift has no Glibc.
 OUTSIDE_OF_LAYERS = {"Swift", "Synchronization"}
 OUTSIDE_OF_TOOLS = OUTSIDE_OF_LAYERS | {"Glibc"}
@@ -70,7 +81,7 @@ def may_use(module, declared):
 def outside_modules(module):
     if module in TESTS:
         return OUTSIDE_OF_TESTS
-    return OUTSIDE_OF_TOOLS if folder_of(module).startswith("Benchmarks/") else OUTSIDE_OF_LAYERS
+    return OUTSIDE_OF_TOOLS if folder_of(module).startswith(TOOL_FOLDERS) else OUTSIDE_OF_LAYERS
 
 
 def swift_findings(root, module, declared):

@@ -60,7 +60,7 @@ struct HTMLPage {
         return text
     }
 
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         var escaped = ""
         for character in text {
             switch character {

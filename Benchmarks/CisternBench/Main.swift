@@ -26,6 +26,7 @@ struct Main {
         let runner = try ReplayRunner()
         let store = try TraceStore(traceDirectory: options.traceDirectory, cacheDirectory: options.cacheDirectory)
         if options.command == .list { return try list(store, runner) }
+        if options.command == .ticks { return try TickCommand(runner: runner, options: options, arguments: arguments).run(store) }
         var allocators: [Allocator] = []
         for text in options.allocators {
             let found = try AllocatorCatalog.find(text)

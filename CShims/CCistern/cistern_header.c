@@ -11,12 +11,10 @@ static_assert(offsetof(cistern_heap_options, single_thread) == 28, "layout of ci
 static_assert(offsetof(cistern_heap_options, checked) == 29, "layout of cistern_heap_options");
 static_assert(offsetof(cistern_heap_options, no_huge_pages) == 30, "layout of cistern_heap_options");
 static_assert(offsetof(cistern_heap_options, not_inherited) == 31, "layout of cistern_heap_options");
-static_assert(offsetof(cistern_heap_options, report) == 32, "layout of cistern_heap_options");
-static_assert(offsetof(cistern_heap_options, report_context) == 40, "layout of cistern_heap_options");
-static_assert(offsetof(cistern_heap_options, may_shrink) == 48, "layout of cistern_heap_options");
-static_assert(sizeof(cistern_heap_options) == 56, "layout of cistern_heap_options");
+static_assert(offsetof(cistern_heap_options, may_shrink) == 32, "layout of cistern_heap_options");
+static_assert(sizeof(cistern_heap_options) == 40, "layout of cistern_heap_options");
 static_assert(sizeof(cistern_refusal) == 48 && offsetof(cistern_refusal, code) == 32, "layout of cistern_refusal");
-static_assert(sizeof(cistern_heap_statistics) == 168, "layout of cistern_heap_statistics");
+static_assert(sizeof(cistern_heap_statistics) == 176, "layout of cistern_heap_statistics");
 static_assert(offsetof(cistern_heap_statistics, requested_bytes) == 128, "layout of cistern_heap_statistics");
 static_assert(sizeof(cistern_size_class_statistics) == 40, "layout of cistern_size_class_statistics");
 static_assert(sizeof(cistern_inconsistency) == 24, "layout of cistern_inconsistency");
@@ -29,6 +27,11 @@ static_assert(offsetof(cistern_capacity_choice, limit) == 32, "layout of cistern
 static_assert(sizeof(cistern_capacity_choice) == 80, "layout of cistern_capacity_choice");
 static_assert(sizeof(cistern_status) == 4 && sizeof(cistern_capacity_source) == 4 && sizeof(cistern_misuse) == 4,
               "the functions behind cistern.h give and take 32 bits");
+
+static_assert(sizeof(cistern_region_options) == 16, "layout of cistern_region_options");
+static_assert(sizeof(cistern_region_place) == 24, "layout of cistern_region_place");
+static_assert(sizeof(cistern_region_extent) == 24, "layout of cistern_region_extent");
+static_assert(sizeof(cistern_region_statistics) == 72, "layout of cistern_region_statistics");
 
 uint32_t cistern_version(void) { return CISTERN_VERSION_MAJOR * 1000000 + CISTERN_VERSION_MINOR * 1000 + CISTERN_VERSION_PATCH; }
 
@@ -51,6 +54,15 @@ const char *cistern_status_text(cistern_status status) {
     case CISTERN_TEXT_FRACTION: return "the text is a fraction";
     case CISTERN_TEXT_UNLIMITED: return "the text says no bound, and a bounded heap needs one";
     case CISTERN_TEXT_PERCENTAGE: return "the text is not a percentage from 1 to 100";
+    case CISTERN_EXHAUSTED: return "the heap's capacity does not hold it";
+    case CISTERN_LIMIT_REACHED: return "the region's limit does not hold it";
+    case CISTERN_REGION_CLOSED: return "the region has been closed";
+    case CISTERN_REGION_BUSY: return "cleanup actions of the region are running";
+    case CISTERN_REGION_NOT_CURRENT: return "the region is not the top of this thread's stack";
+    case CISTERN_NO_PARENT: return "a region that stands alone has nobody to promote to";
+    case CISTERN_NOT_IN_REGION: return "the address is not in this region";
+    case CISTERN_STALE_MARK: return "the mark is another region's, or has been released";
+    case CISTERN_NOT_EXCHANGEABLE: return "the two regions are of different heaps, or the same";
   }
   return "unknown status";
 }

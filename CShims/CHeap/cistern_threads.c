@@ -3,11 +3,14 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "cistern_region_stack.h"
 #include "cistern_sync.h"
 
 _Thread_local __attribute__((tls_model("initial-exec"))) cistern_thread_block cistern_this_thread = {
     .slots = {{UINT64_MAX, 0}, {UINT64_MAX, 0}, {UINT64_MAX, 0}, {UINT64_MAX, 0}},
 };
+
+_Thread_local __attribute__((tls_model("initial-exec"))) cistern_region_stack cistern_this_region_stack;
 
 typedef struct registry_entry {
   cistern_heap *heap;

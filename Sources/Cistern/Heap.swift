@@ -1,5 +1,6 @@
 import HeapCore
 import Limits
+import Regions
 
 // Safety: blocks are handed on between the caller and the core, which says what it takes; nothing is dereferenced here.
 
@@ -184,8 +185,9 @@ public final class Heap: @unchecked Sendable {
     @discardableResult
     public func maintain() -> UInt64 { core.maintain() }
 
-    /// Compares all of the heap's structures with each other; `nil` when they agree. No other call may be in progress.
+    /// Compares all of the heap's structures with each other, its regions among them; `nil` when they agree. No other call may be
+    /// in progress.
     ///
     /// - Complexity: proportional to the heap's extent.
-    public func verify() -> HeapInconsistency? { core.verify() }
+    public func verify() -> HeapInconsistency? { core.verifyRegions() }
 }

@@ -3,8 +3,7 @@ import HeapCore
 import Limits
 import VirtualMemory
 
-// Safety: `options`, `heap` and `refusal` are the caller's, valid for the call, as cistern.h says; a report function and its context
-// are kept as the caller wants it.
+// Safety: `options`, `heap` and `refusal` are the caller's, valid for the call, as cistern.h says.
 
 /// `cistern_heap_create`; cistern.h says what it does and what can fail.
 @c(cistern_heap_create)
@@ -35,9 +34,9 @@ private func create(
 ) -> UInt32 {
     guard let heap = unsafe heap else { return CISTERN_INVALID_ARGUMENT.rawValue }
     unsafe heap.pointee = nil
-    var given = unsafe cistern_heap_options()
-    guard unsafe take(options, into: &given), unsafe isKnown(given) else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    var chosen = unsafe heapOptions(given)
+    var given = cistern_heap_options()
+    guard unsafe take(options, into: &given), isKnown(given) else { return CISTERN_INVALID_ARGUMENT.rawValue }
+    var chosen = heapOptions(given)
     var firstRefusal = unsafe refusal
     while true {
         do throws(HeapCreationError) {
@@ -47,7 +46,7 @@ private func create(
         } catch {
             let status = unsafe explain(error, firstRefusal)
             unsafe firstRefusal = nil
-            guard unsafe given.may_shrink, status == CISTERN_RESERVATION_REFUSED || status == CISTERN_COMMIT_REFUSED,
+            guard given.may_shrink, status == CISTERN_RESERVATION_REFUSED || status == CISTERN_COMMIT_REFUSED,
                 let less = Capacity.shrunk(chosen.capacityBytes)
             else { return status.rawValue }
             chosen.capacityBytes = less
@@ -57,23 +56,20 @@ private func create(
 
 /// Are all values among those that cistern.h lists?
 private func isKnown(_ options: cistern_heap_options) -> Bool {
-    let reserved = unsafe options.reserved
+    let reserved = options.reserved
     guard reserved.0 | reserved.1 | reserved.2 | reserved.3 | reserved.4 | reserved.5 | reserved.6 == 0 else { return false }
-    let alignment = unsafe options.minimum_alignment
+    let alignment = options.minimum_alignment
     return alignment == 0 || alignment == 8 || alignment == 16
 }
 
 private func heapOptions(_ options: cistern_heap_options) -> HeapOptions {
-    var chosen = unsafe HeapOptions(capacityBytes: options.capacity_bytes)
-    chosen.softLimitBytes = unsafe options.soft_limit_bytes
-    chosen.alignsTo16 = unsafe options.minimum_alignment == 16
-    chosen.isForOneThread = unsafe options.single_thread
-    chosen.isChecked = unsafe options.checked
-    chosen.usesHugePages = unsafe !options.no_huge_pages
-    chosen.isInheritedByFork = unsafe !options.not_inherited
-    // Pointers and numbers of their size are passed alike, and the enumeration is a 32-bit number.
-    chosen.report = unsafe unsafeBitCast(options.report, to: HeapReport?.self)
-    chosen.reportContext = UInt(bitPattern: unsafe options.report_context)
+    var chosen = HeapOptions(capacityBytes: options.capacity_bytes)
+    chosen.softLimitBytes = options.soft_limit_bytes
+    chosen.alignsTo16 = options.minimum_alignment == 16
+    chosen.isForOneThread = options.single_thread
+    chosen.isChecked = options.checked
+    chosen.usesHugePages = !options.no_huge_pages
+    chosen.isInheritedByFork = !options.not_inherited
     return chosen
 }
 

@@ -37,8 +37,8 @@ public func cisternAllocate(_ heap: OpaquePointer?, _ byteCount: Int) -> UnsafeM
 /// `cistern_deallocate_sized`; cistern.h says what it does and what can fail.
 @c(cistern_deallocate_sized)
 public func cisternDeallocateSized(_ heap: OpaquePointer?, _ block: UnsafeMutableRawPointer?, _ byteCount: Int) {
-    guard let heap = unsafe heap, let block = unsafe block else { return }
-    unsafe BoundedHeap(heap).deallocate(block, byteCount: byteCount)
+    guard let heap = unsafe heap else { return }
+    unsafe BoundedHeap(heap).deallocate(ifAny: block, byteCount: byteCount)
 }
 
 /// `cistern_deallocate`; cistern.h says what it does and what can fail.

@@ -1,5 +1,6 @@
 import CCistern
 import HeapCore
+import Regions
 
 // The functions of cistern.h that work on a whole heap. All of them find handles of heaps that are gone.
 //
@@ -11,6 +12,17 @@ public func cisternHeapDestroy(_ handle: OpaquePointer?) -> UInt32 {
     guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
     // A refusal leaves the address space mapped; the heap is gone all the same.
     _ = heap.destroy()
+    return CISTERN_OK.rawValue
+}
+
+/// `cistern_set_misuse_report`; cistern.h says what it does and what can fail.
+@c(cistern_set_misuse_report)
+public func cisternSetMisuseReport(
+    _ handle: OpaquePointer?, _ report: cistern_misuse_report?, _ context: UnsafeMutableRawPointer?
+) -> UInt32 {
+    guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
+    // Pointers and numbers of their size are passed alike, and the enumeration is a 32-bit number.
+    heap.setReport(unsafe unsafeBitCast(report, to: HeapReport?.self), context: UInt(bitPattern: context))
     return CISTERN_OK.rawValue
 }
 
@@ -46,7 +58,7 @@ public func cisternLastRefusalCode(_ handle: OpaquePointer?) -> Int32 {
 @c(cistern_verify)
 public func cisternVerify(_ handle: OpaquePointer?) -> Bool {
     guard let heap = unsafe BoundedHeap.alive(handle) else { return false }
-    return heap.verify() == nil
+    return heap.verifyRegions() == nil
 }
 
 /// `cistern_verify_explained`; cistern.h says what it does and what can fail.
@@ -54,7 +66,7 @@ public func cisternVerify(_ handle: OpaquePointer?) -> Bool {
 public func cisternVerifyExplained(_ handle: OpaquePointer?, _ found: UnsafeMutablePointer<cistern_inconsistency>?) -> UInt32 {
     guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
     guard unsafe isSized(found) else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    let inconsistency = heap.verify()
+    let inconsistency = heap.verifyRegions()
     var result = cistern_inconsistency()
     result.rule = inconsistency?.rule.rawValue ?? 0
     result.offset_bytes = inconsistency?.offsetBytes ?? 0
@@ -119,6 +131,7 @@ public func cisternReadStatistics(_ handle: OpaquePointer?, _ statistics: Unsafe
     result.given_back_bytes = read.givenBackBytes
     result.slow_allocation_count = read.slowAllocationCount
     result.slow_deallocation_count = read.slowDeallocationCount
+    result.region_bytes = read.regionBytes
     unsafe give(&result, to: statistics)
     return CISTERN_OK.rawValue
 }

@@ -35,6 +35,17 @@ extension BoundedHeap {
         return body()
     }
 
+    /// Writes down whom misuse is reported to.
+    func note(_ report: HeapReport?, _ context: UInt) {
+        header.it.report_function = uintptr_t(UInt(bitPattern: unsafe unsafeBitCast(report, to: UnsafeRawPointer?.self)))
+        header.it.report_context = uintptr_t(context)
+    }
+
+    /// Exchanges the report function that the heap was made with; nil: misuse traps.
+    public func setReport(_ report: HeapReport?, context: UInt) {
+        withChecks { note(report, context) }
+    }
+
     func report(_ misuse: HeapMisuse, _ block: UInt) {
         if unsafe cistern_report_misuse(header.pointer, misuse.rawValue, block) { return }
         switch misuse {
@@ -44,8 +55,8 @@ extension BoundedHeap {
         case .overflow: fatalError("Cistern: the bytes after a block were overwritten")
         case .useAfterFree: fatalError("Cistern: a block was written to after it was freed")
         case .wrongSize: fatalError("Cistern: a block was freed with another size than it was asked for with")
-        case .useAfterDestroy: fatalError("Cistern: a heap was used after it was destroyed")
         case .closedRegion: fatalError("Cistern: a region was used after it had been closed")
+        case .useAfterDestroy: fatalError("Cistern: a heap was used after it was destroyed")
         }
     }
 

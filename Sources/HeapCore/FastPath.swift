@@ -14,10 +14,10 @@ extension BoundedHeap {
     @inlinable @inline(__always)
     public func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
         let size = UInt(bitPattern: byteCount)
-        let slot = slot
-        if _fastPath(slot.it.incarnation == header.it.incarnation), let eighths = binIndexTimes8(size) {
-            let cache = Ref<cistern_cache>(at: slot.it.cache)
-            let bin = Ref<cistern_bin>(at: cache.address &+ UInt(CISTERN_CACHE_BINS_OFFSET) &+ eighths << 2)
+        let place = header.it.slot_place
+        if _fastPath(cistern_slot_incarnation(place) == header.it.incarnation), let code = binCode(size) {
+            let cache = Ref<cistern_cache>(at: UInt(cistern_slot_cache(place)))
+            let bin = bin(code: code, of: cache)
             let top = UInt(bin.it.top)
             if _fastPath(top != UInt(bin.it.bottom)) {
                 bin.it.top = uintptr_t(top &- 8)
@@ -36,17 +36,28 @@ extension BoundedHeap {
     /// - Complexity: constant, but for a flush.
     @inlinable @inline(__always)
     public func deallocate(_ block: UnsafeMutableRawPointer, byteCount: Int) {
-        let address = UInt(bitPattern: block)
-        let size = UInt(bitPattern: byteCount)
-        let slot = slot
-        if _fastPath(slot.it.incarnation == header.it.incarnation), let eighths = binIndexTimes8(size) {
-            let cache = Ref<cistern_cache>(at: slot.it.cache)
-            let bin = Ref<cistern_bin>(at: cache.address &+ UInt(CISTERN_CACHE_BINS_OFFSET) &+ eighths << 2)
+        give(UInt(bitPattern: block), size: UInt(bitPattern: byteCount), mayBeNone: false)
+    }
+
+    /// The same for languages where freeing no block is allowed, which does nothing.
+    @inlinable @inline(__always)
+    public func deallocate(ifAny block: UnsafeMutableRawPointer?, byteCount: Int) {
+        give(UInt(bitPattern: block), size: UInt(bitPattern: byteCount), mayBeNone: true)
+    }
+
+    /// The test for no block stands where the compiler does not join it to another test before it, which would take longer.
+    @inlinable @inline(__always)
+    func give(_ address: UInt, size: UInt, mayBeNone: Bool) {
+        let place = header.it.slot_place
+        let isAttached = cistern_slot_incarnation(place) == header.it.incarnation
+        if _fastPath(isAttached), !mayBeNone || _fastPath(address != 0), let code = binCode(size) {
+            let cache = Ref<cistern_cache>(at: UInt(cistern_slot_cache(place)))
+            let bin = bin(code: code, of: cache)
             let top = UInt(bin.it.top)
             if _fastPath(top != UInt(bin.it.end)) {
                 Memory.storeWord(top, address)
                 bin.it.top = uintptr_t(top &+ 8)
-                cache.it.requested_byte_count &-= Int64(byteCount)
+                cache.it.requested_byte_count &-= Int64(bitPattern: UInt64(size))
                 return
             }
         }
@@ -55,13 +66,19 @@ extension BoundedHeap {
 
     /// The cache bin of a size; nil for those that no cache keeps: 0, and above 4096.
     @inlinable @inline(__always)
-    func binIndex(_ size: UInt) -> UInt? { binIndexTimes8(size).map { $0 >> 3 } }
+    func binIndex(_ size: UInt) -> UInt? { binCode(size).map { $0 >> 3 } }
 
-    /// The same times 8: a bin has 32 bytes, and the processor multiplies by 4 by itself.
+    /// The same times 8 and 7 more, which is what rounding a size up leaves and saves an instruction.
     @inlinable @inline(__always)
-    func binIndexTimes8(_ size: UInt) -> UInt? {
+    func binCode(_ size: UInt) -> UInt? {
         let last = size &- 1
-        if _fastPath(last < SizeClass.smallByteLimit) { return (last | UInt(header.it.size_mask)) & ~7 }
-        return last < SizeClass.mediumByteLimit ? (56 &+ last >> Layout.granuleShift) << 3 : nil
+        if _fastPath(last < SizeClass.smallByteLimit) { return last | UInt(header.it.size_mask) }
+        return last < SizeClass.mediumByteLimit ? (56 &+ last >> Layout.granuleShift) << 3 &+ 7 : nil
+    }
+
+    /// A bin has 32 bytes, and the processor multiplies by 4 by itself.
+    @inlinable @inline(__always)
+    func bin(code: UInt, of cache: Ref<cistern_cache>) -> Ref<cistern_bin> {
+        Ref(at: cache.address &+ UInt(CISTERN_CACHE_BINS_OFFSET - 28) &+ code << 2)
     }
 }

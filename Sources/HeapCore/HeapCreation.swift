@@ -63,14 +63,13 @@ extension BoundedHeap {
         header.it.touched_offset = geometry.touchedOffset
         header.it.first_granule = geometry.firstGranule
         header.it.capacity_granules = UInt32(truncatingIfNeeded: reservation.capacityBytes >> UInt64(Layout.granuleShift))
-        header.it.size_mask = options.alignsTo16 ? 8 : 0
-        header.it.slot_byte_offset = (incarnation & 3) &* UInt64(MemoryLayout<cistern_slot>.stride)
+        header.it.size_mask = options.alignsTo16 ? 15 : 7
+        header.it.slot_place = cistern_slot_place(incarnation & UInt64(CISTERN_SLOT_COUNT - 1))
         header.it.flags = Self.flags(options)
         header.it.soft_limit_bytes = options.softLimitBytes
         header.it.depth_shift = reservation.capacityBytes < 4 << 20 ? 2 : reservation.capacityBytes < 16 << 20 ? 1 : 0
         quarantine.it.limit_bytes = min(reservation.capacityBytes / 64, 1 << 20)
-        header.it.report_function = uintptr_t(UInt(bitPattern: unsafe unsafeBitCast(options.report, to: UnsafeRawPointer?.self)))
-        header.it.report_context = uintptr_t(options.reportContext)
+        note(options.report, options.reportContext)
         header.it.system_calls = uintptr_t(UInt(bitPattern: unsafe options.systemCalls))
         note(reservation)
         header.it.top_granule = geometry.firstGranule

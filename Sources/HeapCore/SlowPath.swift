@@ -129,7 +129,7 @@ extension BoundedHeap {
     @inline(never)
     @usableFromInline
     func deallocateSlow(_ block: UInt, size: UInt) {
-        guard isUsable else { return }
+        guard block != 0, isUsable else { return }
         if has(CISTERN_HEAP_CHECKED) { return checkedDeallocate(block, size: size) }
         let cache = attachedCache()
         noteRequested(-Int64(size), cache: cache)
@@ -145,7 +145,7 @@ extension BoundedHeap {
         if bin.it.top == bin.it.end, !raiseLimit(index, of: bin) {
             let count = blockCount(bin)
             guard count > 1 else { return returnBlock(block) }
-            flush(index, of: bin, count: count / 2)
+            flush(index, of: bin, in: cache, count: count / 2)
         }
         Memory.storeWord(UInt(bin.it.top), block)
         bin.it.top &+= 8

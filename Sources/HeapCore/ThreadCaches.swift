@@ -14,7 +14,7 @@ extension BoundedHeap {
 
     /// This thread's slot for this heap.
     @inlinable @inline(__always)
-    var slot: Ref<cistern_slot> { unsafe Ref(cistern_thread_slot(header.it.slot_byte_offset)) }
+    var slot: Ref<cistern_slot> { unsafe Ref(cistern_thread_slot(header.it.slot_place)) }
 
     // MARK: Attaching
 
@@ -110,7 +110,7 @@ extension BoundedHeap {
     func flush(_ cache: Ref<cistern_cache>) {
         for index in 0..<SizeClass.binCount {
             let bin = bin(index, of: cache)
-            if bin.it.top != bin.it.bottom { flush(index, of: bin, count: blockCount(bin)) }
+            if bin.it.top != bin.it.bottom { flush(index, of: bin, in: cache, count: blockCount(bin)) }
             if index < SizeClass.smallCount { disown(index, of: bin) }
             let byteCount = claimedBytes(index, of: cache)
             if byteCount > 0 { unsafe cistern_cache_disclaim(header.pointer, byteCount) }
@@ -127,11 +127,11 @@ extension BoundedHeap {
 
     func blockCount(_ bin: Ref<cistern_bin>) -> UInt { UInt(bin.it.top &- bin.it.bottom) >> 3 }
 
-    /// Gives the `count` blocks back that a bin has held longest. The stack is cut under the lock that fork takes, so that
-    /// a fork finds every block either in the stack or in its span.
-    func flush(_ index: UInt, of bin: Ref<cistern_bin>, count: UInt) {
+    /// Gives the `count` blocks back that a bin has held longest, and every block of another thread's span. The stack is cut
+    /// under the lock that fork takes, so that a fork finds every block either in the stack or in its span.
+    func flush(_ index: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>, count: UInt) {
         let bottom = UInt(bin.it.bottom)
-        let cut = bottom &+ count << 3
+        var cut = bottom &+ count << 3
         var strangers: UInt = 0
         if index >= SizeClass.smallCount {
             lockRuns()
@@ -142,6 +142,7 @@ extension BoundedHeap {
         }
         let sizeClass = sizeClass(index)
         lock(sizeClass)
+        if !cistern_is_single_threaded() { cut = max(cut, sinkForeignBlocks(of: bin, in: cache)) }
         var slot = bottom
         while slot < cut {
             let block = Memory.loadWord(slot)
@@ -162,6 +163,23 @@ extension BoundedHeap {
             returnBlock(strangers)
             strangers = next
         }
+    }
+
+    /// Moves the blocks of other threads' spans to the bottom of a stack, where a flush takes them first; returns where they
+    /// end. Kept, they would be handed out here again and again, beside neighbours that another thread writes to: blocks
+    /// that changed hands once would share cache lines for ever. Under the class's lock.
+    private func sinkForeignBlocks(of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
+        let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
+        var end = UInt(bin.it.bottom)
+        for slot in stride(from: end, to: UInt(bin.it.top), by: 8) {
+            let block = Memory.loadWord(slot)
+            let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
+            guard entry < Layout.firstSpanEntry || span(entry).it.owner_page != page else { continue }
+            Memory.storeWord(slot, Memory.loadWord(end))
+            Memory.storeWord(end, block)
+            end &+= 8
+        }
+        return end
     }
 
     private func closeGap(in bin: Ref<cistern_bin>, cut: UInt) {
@@ -211,7 +229,7 @@ extension BoundedHeap {
         if let cache = attachedCache() {
             for index in 0..<SizeClass.binCount where blockCount(bin(index, of: cache)) > 0 {
                 let bin = bin(index, of: cache)
-                flush(index, of: bin, count: blockCount(bin))
+                flush(index, of: bin, in: cache, count: blockCount(bin))
                 hasBlocks = true
             }
             if cache.it.spare_page != 0 {

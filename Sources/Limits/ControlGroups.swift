@@ -9,6 +9,20 @@ enum ControlGroups {
     enum Version: UInt32 { case v1 = 1, v2 }
 
     static func add(_ root: Span<UInt8>, _ calls: UnsafePointer<cistern_os_calls>, _ limits: inout MemoryLimits) {
+        unsafe forEachGroup("memory", root, calls, &limits) { version, path, level, limits in
+            unsafe addLevel(version, &path, level, calls, &limits)
+        }
+    }
+
+    /// What is done with each group: its directory, which has to be the same afterwards, and how far above the own group it is.
+    typealias Visit = (Version, inout PathText, UInt32, inout MemoryLimits) -> Void
+
+    /// Visits the groups that a controller has this process in, each hierarchy from the own group up to what is mounted. What
+    /// cannot be read is added to the limits.
+    static func forEachGroup(
+        _ controller: StaticString, _ root: Span<UInt8>, _ calls: UnsafePointer<cistern_os_calls>, _ limits: inout MemoryLimits,
+        _ visit: Visit
+    ) {
         var groups = FileText()
         let code = unsafe groups.read(LimitReader.path(root, "/proc/self/cgroup"), calls)
         if code != 0 {
@@ -25,51 +39,52 @@ enum ControlGroups {
         while !rest.isEmpty {
             let line = ByteText.upTo(0x0A, text, rest)
             rest = ByteText.after(line, rest)
-            guard let found = memoryGroup(text, line) else { continue }
-            let mount = MountPoints.find(mountText, mounts.count, found.version, text, found.path)
-            unsafe add(found.version, group: found.path, of: text, mount, mountText, root, calls, &limits)
+            guard let found = group(controller, text, line) else { continue }
+            let mount = MountPoints.find(mountText, mounts.count, found.version, controller, text, found.path)
+            walk(found.version, controller, group: found.path, of: text, mount, mountText, root, &limits, visit)
         }
     }
 
-    /// The version and the path of a line "number:controllers:path", if it is about memory.
-    static func memoryGroup(_ text: Span<UInt8>, _ line: Range<Int>) -> (version: Version, path: Range<Int>)? {
+    /// The version and the path of a line "number:controllers:path", if it is about the controller.
+    static func group(_ controller: StaticString, _ text: Span<UInt8>, _ line: Range<Int>) -> (version: Version, path: Range<Int>)? {
         let number = ByteText.upTo(0x3A, text, line)
         let afterNumber = ByteText.after(number, line)
         let controllers = ByteText.upTo(0x3A, text, afterNumber)
         let path = ByteText.after(controllers, afterNumber)
         guard !path.isEmpty, text[path.lowerBound] == 0x2F else { return nil }
         if controllers.isEmpty, ByteText.equals(text, number, "0") { return (.v2, path) }
-        return ByteText.listContains(text, controllers, "memory") ? (.v1, path) : nil
+        return ByteText.listContains(text, controllers, controller) ? (.v1, path) : nil
     }
 
-    /// Adds the limits of one hierarchy.
-    private static func add(
-        _ version: Version, group: Range<Int>, of text: Span<UInt8>, _ mount: MountPoints.Mount?, _ mountText: Span<UInt8>,
-        _ root: Span<UInt8>, _ calls: UnsafePointer<cistern_os_calls>, _ limits: inout MemoryLimits
+    /// Visits the groups of one hierarchy, at its mount or at the usual places.
+    private static func walk(
+        _ version: Version, _ controller: StaticString, group: Range<Int>, of text: Span<UInt8>, _ mount: MountPoints.Mount?,
+        _ mountText: Span<UInt8>, _ root: Span<UInt8>, _ limits: inout MemoryLimits, _ visit: Visit
     ) {
         var path = PathText()
         path.append(root, 0..<root.count)
         if let mount {
             MountPoints.append(mountText, mount.point, to: &path)
-            unsafe walk(version, path, text, mount.rest, calls, &limits)
+            walk(version, path, text, mount.rest, &limits, visit)
         } else if version == .v1 {
-            path.append("/sys/fs/cgroup/memory")
-            unsafe walk(version, path, text, group, calls, &limits)
+            path.append("/sys/fs/cgroup/")
+            path.append(controller)
+            walk(version, path, text, group, &limits, visit)
         } else {
             // Alone, version 2 is mounted in the first place; beside version 1, in the second.
             let length = path.count
             path.append("/sys/fs/cgroup")
-            unsafe walk(version, path, text, group, calls, &limits)
+            walk(version, path, text, group, &limits, visit)
             path.cut(to: length)
             path.append("/sys/fs/cgroup/unified")
-            unsafe walk(version, path, text, group, calls, &limits)
+            walk(version, path, text, group, &limits, visit)
         }
     }
 
-    /// Reads the limits of a group and of all groups above it, up to the mounted one.
+    /// Visits a group and all groups above it, up to the mounted one.
     private static func walk(
-        _ version: Version, _ mountPath: PathText, _ text: Span<UInt8>, _ group: Range<Int>,
-        _ calls: UnsafePointer<cistern_os_calls>, _ limits: inout MemoryLimits
+        _ version: Version, _ mountPath: PathText, _ text: Span<UInt8>, _ group: Range<Int>, _ limits: inout MemoryLimits,
+        _ visit: Visit
     ) {
         var path = mountPath
         let mountLength = path.count
@@ -85,7 +100,7 @@ enum ControlGroups {
         var level: UInt32 = 0
         while true {
             while path.count > mountLength, path[path.count - 1] == 0x2F { path.cut(to: path.count - 1) }
-            unsafe addLevel(version, &path, level, calls, &limits)
+            visit(version, &path, level, &limits)
             if path.count <= mountLength { return }
             while path.count > mountLength, path[path.count - 1] != 0x2F { path.cut(to: path.count - 1) }
             level += 1

@@ -10,14 +10,15 @@ enum MountPoints {
 
     /// The mount of a hierarchy that the group is below, else the first mount of that hierarchy; nil when there is none.
     static func find(
-        _ text: Span<UInt8>, _ count: Int, _ version: ControlGroups.Version, _ groupText: Span<UInt8>, _ group: Range<Int>
+        _ text: Span<UInt8>, _ count: Int, _ version: ControlGroups.Version, _ controller: StaticString,
+        _ groupText: Span<UInt8>, _ group: Range<Int>
     ) -> Mount? {
         var first: Mount?
         var rest = 0..<count
         while !rest.isEmpty {
             let line = ByteText.upTo(0x0A, text, rest)
             rest = ByteText.after(line, rest)
-            guard let fields = fields(text, line, version) else { continue }
+            guard let fields = fields(text, line, version, controller) else { continue }
             if let below = below(groupText, group, text, fields.root) { return Mount(point: fields.point, rest: below) }
             if first == nil { first = Mount(point: fields.point, rest: group) }
         }
@@ -26,7 +27,7 @@ enum MountPoints {
 
     /// Root and mount point of a line "id parent device root point options ... - type source options", if it is that hierarchy.
     private static func fields(
-        _ text: Span<UInt8>, _ line: Range<Int>, _ version: ControlGroups.Version
+        _ text: Span<UInt8>, _ line: Range<Int>, _ version: ControlGroups.Version, _ controller: StaticString
     ) -> (root: Range<Int>, point: Range<Int>)? {
         var rest = line
         for _ in 0..<3 { rest = ByteText.after(ByteText.upTo(0x20, text, rest), rest) }
@@ -46,7 +47,7 @@ enum MountPoints {
         guard !point.isEmpty, text[point.lowerBound] == 0x2F else { return nil }
         switch version {
         case .v1:
-            guard ByteText.equals(text, type, "cgroup"), ByteText.listContains(text, rest, "memory") else { return nil }
+            guard ByteText.equals(text, type, "cgroup"), ByteText.listContains(text, rest, controller) else { return nil }
         case .v2: guard ByteText.equals(text, type, "cgroup2") else { return nil }
         }
         return (root, point)

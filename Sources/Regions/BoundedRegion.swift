@@ -78,6 +78,9 @@ public struct BoundedRegion: Equatable {
     @inlinable
     public var isOpen: Bool { has(CISTERN_REGION_OPEN) }
 
+    /// Counts how often this record was opened: with its address it tells regions of a heap apart.
+    public var incarnation: UInt64 { record.it.incarnation }
+
     /// The region that it was opened in; nil for a free-standing one and for a closed one.
     public var parent: BoundedRegion? {
         guard isOpen, let parent = Ref<cistern_region>.optional(record.it.parent) else { return nil }

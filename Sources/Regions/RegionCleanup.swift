@@ -18,8 +18,8 @@ extension BoundedRegion {
     /// - Returns: `.done`, or why not: `.exhausted`, `.limitReached`, `.closed`, `.busy`.
     /// - Complexity: constant; takes 24 bytes of the region.
     public func addCleanup(_ function: RegionCleanup, context: UInt) -> RegionStatus {
-        guard let node = unsafe allocate(byteCount: MemoryLayout<cistern_region_cleanup>.size) else { return lastRefusal }
-        let cleanup = Ref<cistern_region_cleanup>(regionAddress: UInt(bitPattern: node))
+        guard let node = unsafe allocate(byteCount: MemoryLayout<cistern_region_cleanup_record>.size) else { return lastRefusal }
+        let cleanup = Ref<cistern_region_cleanup_record>(regionAddress: UInt(bitPattern: node))
         cleanup.it.older = record.it.cleanups
         cleanup.it.function = unsafe unsafeBitCast(function, to: uintptr_t.self)
         cleanup.it.context = uintptr_t(context)
@@ -33,7 +33,7 @@ extension BoundedRegion {
         guard record.it.cleanups != oldest else { return }
         pinParents(by: 1)
         defer { pinParents(by: UInt32.max) }
-        while record.it.cleanups != oldest, let cleanup = Ref<cistern_region_cleanup>.optional(record.it.cleanups) {
+        while record.it.cleanups != oldest, let cleanup = Ref<cistern_region_cleanup_record>.optional(record.it.cleanups) {
             // Forgotten first: an action runs once, whatever it does.
             record.it.cleanups = cleanup.it.older
             let function = unsafe unsafeBitCast(cleanup.it.function, to: RegionCleanup.self)

@@ -35,6 +35,12 @@ public struct RegionChunk {
     public var bytes: UnsafeRawBufferPointer
     /// One large object, which begins where the bytes begin.
     public var isLargeObject: Bool
+
+    /// A run that `chunk(after:)` gave, from its parts: for C.
+    public init(bytes: UnsafeRawBufferPointer, isLargeObject: Bool) {
+        unsafe self.bytes = bytes
+        self.isLargeObject = isLargeObject
+    }
 }
 
 extension BoundedHeap {
@@ -85,7 +91,7 @@ extension BoundedRegion {
         result.limitBytes = record.it.limit_bytes
         result.chunkCount = Int(record.it.chunk_count)
         result.largeObjectCount = Int(record.it.large_count)
-        var cleanup = Ref<cistern_region_cleanup>.optional(record.it.cleanups)
+        var cleanup = Ref<cistern_region_cleanup_record>.optional(record.it.cleanups)
         while let next = cleanup {
             result.cleanupCount += 1
             cleanup = .optional(next.it.older)

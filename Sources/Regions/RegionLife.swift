@@ -115,6 +115,9 @@ extension BoundedRegion {
         return .done
     }
 
+    /// What closing would answer now. Asking is no misuse.
+    public var closingStatus: RegionStatus { isOpen ? closability() : .closed }
+
     @inline(never)
     @usableFromInline
     func disposeSlow() {

@@ -30,8 +30,8 @@ extension BoundedRegion {
     /// - Returns: `.done`, or why not: `.exhausted`, `.limitReached`, `.closed`, `.busy`.
     /// - Complexity: constant; takes 24 bytes of the region.
     public func mark(_ mark: inout RegionMark) -> RegionStatus {
-        guard let node = unsafe allocate(byteCount: MemoryLayout<cistern_region_mark>.size) else { return lastRefusal }
-        let made = Ref<cistern_region_mark>(regionAddress: UInt(bitPattern: node))
+        guard let node = unsafe allocate(byteCount: MemoryLayout<cistern_region_mark_record>.size) else { return lastRefusal }
+        let made = Ref<cistern_region_mark_record>(regionAddress: UInt(bitPattern: node))
         made.it.older = record.it.marks
         made.it.serial = nextSerial()
         made.it.cleanups = record.it.cleanups
@@ -60,13 +60,13 @@ extension BoundedRegion {
         freeChunks(downTo: node.number)
         record.it.marks = uintptr_t(node.number)
         clear(CISTERN_REGION_BUSY)
-        if let chunk { setHead(node.number &+ UInt(MemoryLayout<cistern_region_mark>.size), in: chunk) }
+        if let chunk { setHead(node.number &+ UInt(MemoryLayout<cistern_region_mark_record>.size), in: chunk) }
         return .done
     }
 
-    private func node(of mark: RegionMark) -> Ref<cistern_region_mark>? {
+    private func node(of mark: RegionMark) -> Ref<cistern_region_mark_record>? {
         guard mark.region == record.number, mark.incarnation == record.it.incarnation else { return nil }
-        var next = Ref<cistern_region_mark>.optional(record.it.marks)
+        var next = Ref<cistern_region_mark_record>.optional(record.it.marks)
         while let node = next, node.it.serial > mark.serial { next = .optional(node.it.older) }
         guard let node = next, node.it.serial == mark.serial else { return nil }
         return node
@@ -85,7 +85,7 @@ extension BoundedRegion {
     private func freeChunks(downTo address: UInt) {
         while let chunk, address &- chunk.number >= UInt(chunk.it.end) &- chunk.number { freeCurrentChunk() }
         guard isChecked, let chunk else { return }
-        let kept = address &+ UInt(MemoryLayout<cistern_region_mark>.size)
+        let kept = address &+ UInt(MemoryLayout<cistern_region_mark_record>.size)
         RegionMemory.fill(kept, byteCount: UInt(chunk.it.used_end) &- kept, with: Self.freedByte)
     }
 

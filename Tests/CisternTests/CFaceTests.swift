@@ -27,7 +27,7 @@ import Testing
 
     static func create<Pointer>(
         _ options: UnsafePointer<cistern_heap_options>,
-        by call: (UnsafePointer<cistern_heap_options>, UnsafeMutablePointer<Pointer?>) -> cistern_status
+        by call: (UnsafePointer<cistern_heap_options>?, UnsafeMutablePointer<Pointer?>?) -> cistern_status
     ) -> (handle: CHandle?, status: cistern_status) {
         // Anything but NULL, which a failure has to put there.
         var heap: Pointer? = unsafe unsafeBitCast(8, to: Pointer.self)
@@ -45,7 +45,8 @@ import Testing
         self = try #require(made.handle)
     }
 
-    func destroy() { unsafe cistern_heap_destroy(.init(heap)) }
+    @discardableResult
+    func destroy() -> cistern_status { unsafe cistern_heap_destroy(.init(heap)) }
     func take(_ byteCount: Int) -> UInt? { unsafe address(cistern_allocate(.init(heap), byteCount)) }
     func takeZeroed(_ byteCount: Int) -> UInt? { unsafe address(cistern_allocate_zeroed(.init(heap), byteCount)) }
     func take(_ byteCount: Int, alignment: Int) -> UInt? { unsafe address(cistern_allocate_aligned(.init(heap), byteCount, alignment)) }
@@ -118,7 +119,7 @@ extension FaceSuites {
             heap.give(other)
             #expect(heap.verify())
             heap.destroy()
-            cistern_heap_destroy(nil)
+            #expect(cistern_heap_destroy(nil) == CISTERN_INVALID_HANDLE)
         }
 
         @Test func sizesOfTheStruct() throws {
@@ -271,7 +272,7 @@ extension FaceSuites {
 
         @Test func layoutOfTheOptions() {
             typealias Options = cistern_heap_options
-            #expect(MemoryLayout<Options>.size == 32)
+            #expect(MemoryLayout<Options>.size == 40)
             #expect(MemoryLayout<Options>.alignment == 8)
             #expect(MemoryLayout<Options>.offset(of: \.struct_byte_count) == 0)
             #expect(MemoryLayout<Options>.offset(of: \.capacity_bytes) == 8)
@@ -281,6 +282,7 @@ extension FaceSuites {
             #expect(MemoryLayout<Options>.offset(of: \.checked) == 29)
             #expect(MemoryLayout<Options>.offset(of: \.no_huge_pages) == 30)
             #expect(MemoryLayout<Options>.offset(of: \.not_inherited) == 31)
+            #expect(MemoryLayout<Options>.offset(of: \.may_shrink) == 32)
             #expect(MemoryLayout<cistern_status>.size == 4)
         }
     }

@@ -43,6 +43,40 @@ extension HeapSuites {
             if sized { heap.free(block, size) } else { heap.free(block) }
         }
 
+        /// A flush gives back every block of the other thread's spans, also those that came last.
+        @Test func aFlushKeepsNoBlocksOfAnotherThread() throws {
+            let heap = try TestHeap(64 << 20)
+            let size = 256
+            let boxes = Mailboxes(12)
+            let stage = SharedWord()
+            let foreignCount = SharedWord(1_000_000)
+            inThreads(2) { number in
+                if number == 0 {
+                    let runs = (0..<8).compactMap { _ in heap.allocate(size) }  // a class's first 2 KiB are not in spans
+                    for index in 0..<12 { _ = boxes.exchange(index, heap.allocate(size) ?? 0) }
+                    stage.value = 1
+                    stage.wait(until: 2)  // its cache stays alive: the spans are its own
+                    for block in runs { heap.free(block, size) }
+                    return
+                }
+                stage.wait(until: 1)
+                // Refills of 1, 2, 4, 8, 16, 16 and 16 blocks: the stack has grown to 32, and is empty.
+                let own = (0..<63).compactMap { _ in heap.allocate(size) }
+                let foreign = Set((0..<12).map { boxes.exchange($0, 0) })
+                for block in own[..<16] { heap.free(block, size) }
+                for block in foreign { heap.free(block, size) }
+                for block in own[16..<21] { heap.free(block, size) }  // the last one finds the stack full: a flush
+                let next = (0..<17).compactMap { _ in heap.allocate(size) }
+                foreignCount.value = UInt64(next.count { foreign.contains($0) })
+                for block in own[21...] + next { heap.free(block, size) }
+                stage.value = 2
+            }
+            #expect(foreignCount.value == 0)
+            #expect(heap.verify() == nil)
+            #expect(heap.core.statistics().liveBlockCount == 0)
+            heap.destroy()
+        }
+
         @Test func aThreadThatEndsLeavesNothingInItsCache() throws {
             let heap = try TestHeap(64 << 20)
             let parked = SharedWord()

@@ -65,6 +65,16 @@ typedef enum cistern_status {
   CISTERN_TEXT_FRACTION = 29,
   CISTERN_TEXT_UNLIMITED = 30,         // a bounded heap has a bound
   CISTERN_TEXT_PERCENTAGE = 31,        // not a whole number from 1 to 100
+  // Regions.
+  CISTERN_EXHAUSTED = 40,              // the heap's capacity does not hold it
+  CISTERN_LIMIT_REACHED = 41,          // the region's limit does not hold it
+  CISTERN_REGION_CLOSED = 42,
+  CISTERN_REGION_BUSY = 43,            // cleanup actions of the region, or of one inside it, are running
+  CISTERN_REGION_NOT_CURRENT = 44,     // not in this thread's stack, or below a region of another heap
+  CISTERN_NO_PARENT = 45,
+  CISTERN_NOT_IN_REGION = 46,
+  CISTERN_STALE_MARK = 47,             // another region's, or what it marked has been given back
+  CISTERN_NOT_EXCHANGEABLE = 48,       // regions of two heaps, or one and the same
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".
@@ -74,21 +84,6 @@ const char *_Nonnull cistern_status_text(cistern_status status);
 
 typedef struct cistern_heap cistern_heap;
 
-// What a checked heap finds.
-typedef enum cistern_misuse {
-  CISTERN_DOUBLE_FREE = 1,
-  CISTERN_FOREIGN_POINTER = 2,     // no block of this heap begins there
-  CISTERN_UNDERFLOW = 3,           // bytes before the block were written
-  CISTERN_OVERFLOW = 4,            // bytes after the block were written
-  CISTERN_USE_AFTER_FREE = 5,      // written after it was freed
-  CISTERN_WRONG_SIZE = 6,          // freed with a size that is not the one asked for
-  CISTERN_USE_AFTER_DESTROY = 7,   // a call on a heap that was destroyed
-} cistern_misuse;
-
-// Receives a misuse and the block's address (of the heap, for CISTERN_USE_AFTER_DESTROY). It runs inside the call that
-// found it, with the heap locked, and must not call the heap. When it returns, the call goes on where that is possible.
-typedef void (*cistern_misuse_report)(void *_Nullable context, cistern_misuse misuse, void *_Nullable address);
-
 // Zero in every field but the first two is the default.
 typedef struct cistern_heap_options {
   size_t struct_byte_count;     // sizeof(cistern_heap_options)
@@ -96,11 +91,9 @@ typedef struct cistern_heap_options {
   uint64_t soft_limit_bytes;    // 0: none
   uint32_t minimum_alignment;   // 0 or 8: 16 where the size is a multiple of 16, else 8; 16: always 16
   bool single_thread;           // no atomics; every call from one thread at a time
-  bool checked;                 // redzones, poison, quarantine; misuse is reported, or traps
+  bool checked;                 // redzones, poison, quarantine; misuse is reported or traps, see cistern_set_misuse_report
   bool no_huge_pages;           // never ask for transparent huge pages
   bool not_inherited;           // after fork the child has no heap
-  cistern_misuse_report _Nullable report;  // for `checked`; NULL: misuse traps
-  void *_Nullable report_context;          // handed to `report`; has to outlive every use of the handle
   bool may_shrink;              // where the system refuses the capacity: an eighth less per try, down to 16 MiB
   uint8_t reserved[7];          // zero
 } cistern_heap_options;
@@ -164,6 +157,29 @@ bool cistern_contains(const cistern_heap *_Nullable heap, const void *_Nullable 
 // where there is none. A freed block that a thread keeps ready is found, too.
 void *_Nullable cistern_block_holding(cistern_heap *_Nullable heap, const void *_Nullable address, size_t *_Nullable byte_count);
 
+// ---- Checked heaps
+
+// What a checked heap finds.
+typedef enum cistern_misuse {
+  CISTERN_DOUBLE_FREE = 1,
+  CISTERN_FOREIGN_POINTER = 2,     // no block of this heap begins there
+  CISTERN_UNDERFLOW = 3,           // bytes before the block were written
+  CISTERN_OVERFLOW = 4,            // bytes after the block were written
+  CISTERN_USE_AFTER_FREE = 5,      // written after it was freed
+  CISTERN_WRONG_SIZE = 6,          // freed with a size that is not the one asked for
+  CISTERN_USE_AFTER_DESTROY = 7,   // a call on a heap that was destroyed
+  CISTERN_CLOSED_REGION = 8,       // a region was used after it had been closed
+} cistern_misuse;
+
+// Receives a misuse and the block's address (of the heap, for CISTERN_USE_AFTER_DESTROY). It runs inside the call that
+// found it, with the heap locked, and must not call the heap. When it returns, the call goes on where that is possible.
+typedef void (*cistern_misuse_report)(void *_Nullable context, cistern_misuse misuse, void *_Nullable address);
+
+// Lets a checked heap report misuse, which otherwise traps; NULL: trap again. Other heaps find none. `context` is handed to `report`
+// and has to outlive every use of the handle, also wrong ones. Errors: CISTERN_INVALID_HANDLE.
+cistern_status cistern_set_misuse_report(cistern_heap *_Nullable heap, cistern_misuse_report _Nullable report,
+                                         void *_Nullable context);
+
 // ---- What the heap holds
 
 // Bytes, unless the name says otherwise. Exact when no other thread is in the heap.
@@ -189,6 +205,7 @@ typedef struct cistern_heap_statistics {
   uint64_t given_back_bytes;         // to the system, in all
   uint64_t slow_allocation_count;    // those that a thread's cache had no block for
   uint64_t slow_deallocation_count;  // those that a thread's cache had no room for
+  uint64_t region_bytes;             // in chunks and large objects of regions, and in pages kept for the next ones
 } cistern_heap_statistics;
 
 // Looks at each block in a cache, at no live one. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT.
@@ -222,7 +239,7 @@ typedef struct cistern_inconsistency {
   uint64_t offset_bytes;     // from the heap's base; 0 when it is about a total
   uint32_t rule;             // 0: everything holds. 1 runs tile, 2 free runs described, 3 free runs joined, 4 bins, 5 free run
                              // count, 6 spans described, 7 span bits, 8 span lists, 9 class counts, 10 used granules, 11 run
-                             // blocks, 12 cache claim, 13 redzones, 14 quarantine
+                             // blocks, 12 cache claim, 13 redzones, 14 quarantine, 15 chunks of regions, 16 regions
   uint32_t reserved;
 } cistern_inconsistency;
 
@@ -251,4 +268,5 @@ int32_t cistern_last_refusal_code(cistern_heap *_Nullable heap);
 #endif
 
 #include "cistern_capacity.h"
+#include "cistern_region.h"
 #endif

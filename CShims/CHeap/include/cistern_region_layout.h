@@ -39,8 +39,8 @@ typedef struct cistern_region {
   uintptr_t spare_child;  // a closed record, kept for the next child
   uintptr_t chunk;        // the current chunk; older ones follow by `older`
   uintptr_t large;        // the youngest large object
-  uintptr_t cleanups;     // the youngest cistern_region_cleanup
-  uintptr_t marks;        // the youngest cistern_region_mark
+  uintptr_t cleanups;     // the youngest cistern_region_cleanup_record
+  uintptr_t marks;        // the youngest cistern_region_mark_record
   uint64_t serial;        // counts chunks, large objects, marks and children
   uint64_t birth;         // the parent's serial when this region was opened
   uint64_t flags;
@@ -58,17 +58,17 @@ typedef struct cistern_region {
 } cistern_region;
 
 // What stands in the region's own bytes.
-typedef struct cistern_region_cleanup {
+typedef struct cistern_region_cleanup_record {
   uintptr_t older;
   uintptr_t function;
   uintptr_t context;
-} cistern_region_cleanup;
+} cistern_region_cleanup_record;
 
-typedef struct cistern_region_mark {
+typedef struct cistern_region_mark_record {
   uintptr_t older;
   uint64_t serial;
   uintptr_t cleanups;
-} cistern_region_mark;
+} cistern_region_mark_record;
 
 // A page of records: this, then the records.
 typedef struct cistern_region_page {

@@ -25,10 +25,32 @@ typedef struct cistern_thread_block {
 
 extern _Thread_local __attribute__((tls_model("initial-exec"))) cistern_thread_block cistern_this_thread;
 
-// The slot at a byte offset that a heap computed from its incarnation. No branch, no initialisation.
-static inline cistern_slot *_Nonnull cistern_thread_slot(uint64_t slot_byte_offset) {
-  return (cistern_slot *)((char *)&cistern_this_thread + slot_byte_offset);
+// Where a slot (0 to CISTERN_SLOT_COUNT - 1) stands in the memory of any thread, as a heap keeps it: on x86-64 the distance from the
+// thread's own base, which is the same in all threads because the block is in static TLS, and is read with one instruction; elsewhere
+// the distance in the block. No branch, no initialisation.
+#if defined(__x86_64__) && defined(__clang__)
+// Address space 257 is relative to the register FS.
+static inline uint64_t cistern_slot_place(uint64_t slot) {
+  uintptr_t base = *(const uintptr_t __attribute__((address_space(257))) *)0;
+  return (uintptr_t)&cistern_this_thread.slots[slot] - base;
 }
+static inline cistern_slot *_Nonnull cistern_thread_slot(uint64_t place) {
+  return (cistern_slot *)(*(const uintptr_t __attribute__((address_space(257))) *)0 + place);
+}
+static inline uint64_t cistern_slot_incarnation(uint64_t place) {
+  return *(const uint64_t __attribute__((address_space(257))) *)place;
+}
+static inline uintptr_t cistern_slot_cache(uint64_t place) {
+  return *(const uintptr_t __attribute__((address_space(257))) *)(place + offsetof(cistern_slot, cache));
+}
+#else
+static inline uint64_t cistern_slot_place(uint64_t slot) { return slot * sizeof(cistern_slot); }
+static inline cistern_slot *_Nonnull cistern_thread_slot(uint64_t place) {
+  return (cistern_slot *)((char *)&cistern_this_thread + place);
+}
+static inline uint64_t cistern_slot_incarnation(uint64_t place) { return cistern_thread_slot(place)->incarnation; }
+static inline uintptr_t cistern_slot_cache(uint64_t place) { return cistern_thread_slot(place)->cache; }
+#endif
 
 // The number of this thread, 1 or more, unique in the process (a fork child's thread keeps its own).
 uint64_t cistern_thread_number(void);

@@ -1,0 +1,206 @@
+import CTicks
+import HeapCore
+
+// Safety: see RegionDirectory.swift.
+
+/// What a boundary did.
+public struct SealReport: Equatable, Sendable {
+    /// The tick that ended.
+    public var tick = Tick.first
+    /// Removals of the tick, regions below removed ones among them.
+    public var stagedCount: UInt64 = 0
+    /// Of those, how many no reader needs.
+    public var annihilatedCount: UInt64 = 0
+    /// Of those, how many some reader needs.
+    public var retainedCount: UInt64 = 0
+    /// Tombstones freed.
+    public var purgedCount: UInt64 = 0
+    /// Tombstones and contents that nobody needs, left for later boundaries.
+    public var backlogCount: UInt64 = 0
+    /// Records looked at in all.
+    public var touchedCount: UInt64 = 0
+    /// Readers over a limit that were warned.
+    public var laggingCount: UInt64 = 0
+    /// Readers that lost their pins.
+    public var expiredCount: UInt64 = 0
+
+    /// Nothing done.
+    public init() {}
+}
+
+extension RegionDirectory {
+    /// Ends the open tick: takes what readers have published, decides for each removal of the tick who needs it, expires readers
+    /// that hold too much, and frees some of what nobody needs.
+    ///
+    /// - Parameters:
+    ///   - budget: how many tombstones to free at most; `nil`: twice the removals of the tick, at least 64. What is left over
+    ///     costs memory, nothing else.
+    ///   - time: the host's clock, in any unit, for the age of readers; 0: as before.
+    /// - Throws: `tickExhausted`.
+    /// - Complexity: proportional to the removals of the tick, the readers that published, and the budget. Not to what lives,
+    ///   to what is kept, nor to the readers.
+    @discardableResult
+    public func seal(budget: UInt64? = nil, time: UInt64 = 0) throws(DirectoryError) -> SealReport {
+        lock()
+        defer { unlock() }
+        let tick = openNumber
+        guard tick < Tick.last.number else { throw .tickExhausted }
+        var report = SealReport()
+        report.tick = Tick(tick)
+        // The next tick opens first: whoever attaches from here on sees it, and who did before has left a note.
+        unsafe cistern_open_tick_store(header.pointer, tick &+ 1)
+        if time != 0 { header.it.time = time }
+        collectNotes()
+        report.stagedCount = header.it.staged_count
+        if header.it.staged_count > 0 { classifyStaged(tick, &report) }
+        enforceLimits(&report)
+        report.purgedCount = purge(budget ?? max(64, 2 &* report.stagedCount))
+        report.backlogCount = markers.it.queue_count &+ contents.it.queue_count
+        report.touchedCount = report.stagedCount &+ report.purgedCount
+        header.it.touched_last_seal = report.touchedCount
+        if report.touchedCount > header.it.touched_most { header.it.touched_most = report.touchedCount }
+        return report
+    }
+
+    /// For idle hosts: takes what readers have published and frees up to `budget` tombstones that nobody needs, then what the
+    /// directory keeps ready. Ends no tick.
+    ///
+    /// - Returns: how many are left.
+    @discardableResult
+    public func maintain(budget: UInt64) -> UInt64 {
+        lock()
+        defer { unlock() }
+        collectNotes()
+        _ = purge(budget)
+        let left = markers.it.queue_count &+ contents.it.queue_count
+        if left == 0 { releaseEmptyChunk() }
+        return left
+    }
+
+    // MARK: Classify
+
+    /// Decides for each removal of the tick that ends whether a pin needs it.
+    func classifyStaged(_ tick: UInt64, _ report: inout SealReport) {
+        var slot = header.it.staged_head
+        header.it.staged_head = 0
+        header.it.staged_tail = 0
+        header.it.staged_count = 0
+        header.it.staged_held_count = 0
+        header.it.staged_held_byte_count = 0
+        while slot != 0 {
+            let record = record(slot)
+            let next = record.it.next
+            if classify(slot, record, tick) { report.retainedCount &+= 1 } else { report.annihilatedCount &+= 1 }
+            slot = next
+        }
+    }
+
+    @inline(__always)
+    private func classify(_ slot: UInt32, _ record: Ref<cistern_region_record>, _ tick: UInt64) -> Bool {
+        let partOffset = record.it.death
+        let part = livePart(record)
+        removeFromChanges(part)
+        removeName(hash: part.it.hash, slot: slot)
+        let marks = UInt32(record.it.state) & ~CISTERN_RECORD_STATE_MASK.rawValue
+        record.it.state = UInt8(truncatingIfNeeded: marks | CISTERN_RECORD_TOMBSTONE.rawValue)
+        guard hang(markers, slot, record, death: tick) else {
+            release(part)
+            freeLivePart(partOffset)
+            // Born and removed in one tick: no position could need it.
+            if record.it.birth < tick { raiseFloor(past: tick) }
+            freeNameAndSlot(slot, record)
+            header.it.annihilated_total &+= 1
+            return false
+        }
+        part.it.changed = tick
+        if has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) || (contents.it.count > 0 && hang(contents, slot, record, death: tick)) {
+            record.it.state |= UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
+        } else {
+            release(part)
+            freeLivePart(partOffset)
+            record.it.death = tick
+        }
+        return true
+    }
+
+    private func freeLivePart(_ offset: UInt64) {
+        free(offset, UInt(MemoryLayout<cistern_live_part>.size))
+        header.it.live_part_count &-= 1
+    }
+
+    @inline(__always)
+    private func freeNameAndSlot(_ slot: UInt32, _ record: Ref<cistern_region_record>) {
+        let byteCount = UInt(record.it.name_byte_count)
+        if byteCount > 0 {
+            free(nameOffset(record), byteCount)
+            header.it.name_byte_count &-= UInt64(byteCount)
+        }
+        returnSlot(slot)
+    }
+
+    // MARK: Purge
+
+    /// Frees up to `budget` of what nobody needs: contents first, so that none hangs on a marker that is gone.
+    private func purge(_ budget: UInt64) -> UInt64 {
+        var freed: UInt64 = 0
+        while freed < budget {
+            let slot = takeFromQueue(contents)
+            guard slot != 0 else { break }
+            dropContent(record(slot))
+            freed &+= 1
+        }
+        while freed < budget {
+            let slot = takeFromQueue(markers)
+            guard slot != 0 else { break }
+            let record = record(slot)
+            if has(CISTERN_RECORD_HAS_CONTENT, record) { dropContent(record) }
+            freeNameAndSlot(slot, record)
+            header.it.purged_total &+= 1
+            freed &+= 1
+        }
+        return freed
+    }
+
+    private func dropContent(_ record: Ref<cistern_region_record>) {
+        let part = livePart(record)
+        let offset = record.it.death
+        release(part)
+        record.it.death = part.it.changed
+        record.it.state &= ~UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
+        freeLivePart(offset)
+    }
+
+    /// Gives back everything but the header.
+    func releaseEverything() {
+        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
+            let first = number << 8 &+ 1
+            for slot in first..<(first &+ 256) { releaseRecord(record(slot)) }
+        }
+        var offset = header.it.first_reader
+        while offset != 0 {
+            let reader: Ref<cistern_reader> = at(offset)
+            let next = reader.it.next
+            freeBatch(reader)
+            let limitBytes = reader.it.limits == 0 ? 0 : MemoryLayout<cistern_reader_limits>.size
+            unsafe heap.deallocate(
+                Bytes.pointer(address(offset)), byteCount: MemoryLayout<cistern_reader>.size + limitBytes)
+            offset = next
+        }
+        releaseAllNames()
+        releaseAllChunks()
+        releaseTable(markers)
+        releaseTable(contents)
+    }
+
+    private func releaseRecord(_ record: Ref<cistern_region_record>) {
+        guard state(record) != CISTERN_RECORD_FREE.rawValue else { return }
+        let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
+        if hasPart {
+            let offset = record.it.death
+            release(livePart(record))
+            freeLivePart(offset)
+        }
+        let byteCount = UInt(record.it.name_byte_count)
+        if byteCount > 0 { free(nameOffset(record), byteCount) }
+    }
+}

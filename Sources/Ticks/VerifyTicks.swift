@@ -1,0 +1,123 @@
+import CTicks
+import HeapCore
+
+// Safety: see RegionDirectory.swift.
+
+/// A rule that a directory's structures break.
+public enum DirectoryInconsistency: UInt32, Error, Sendable {
+    /// Counts of live, staged, held and queued records do not add up to the slots in use.
+    case slotCount = 1
+    /// Born is not live, staged, held, queued, purged and annihilated together.
+    case totals = 2
+    /// A list of tombstones holds what it must not, or its count is wrong.
+    case cell = 3
+    /// Groups of pins are out of order, or their members miscounted.
+    case pins = 4
+    /// A living region cannot be found by its name, or the table's count is wrong.
+    case names = 5
+    /// The order of changes is broken.
+    case changes = 6
+    /// Bytes counted are not those of the parts.
+    case bytes = 7
+}
+
+extension RegionDirectory {
+    /// Compares the structures with each other; `nil` when they agree.
+    ///
+    /// - Complexity: proportional to what the directory holds.
+    public func verify() -> DirectoryInconsistency? {
+        lock()
+        defer { unlock() }
+        let it = header.it
+        let dead = it.markers.held_count &+ it.markers.queue_count
+        if it.used_slot_count != it.live_count &+ it.staged_count &+ dead { return .slotCount }
+        if it.born_total != it.used_slot_count &+ it.purged_total &+ it.annihilated_total { return .totals }
+        if let found = verifyTable(markers) ?? verifyTable(contents) { return found }
+        return verifyRecords() ?? verifyChanges() ?? verifyReaders()
+    }
+
+    private func verifyTable(_ table: PinTable) -> DirectoryInconsistency? {
+        guard table.it.count > 0 else { return table.it.held_count == 0 ? nil : .cell }
+        var isOrdered = true
+        for index in 0..<table.it.count {
+            let group = group(table, index)
+            if group.it.low > group.it.high || group.it.member_count == 0 { isOrdered = false }
+            if index > 0, self.group(table, index &- 1).it.high >= group.it.low { isOrdered = false }
+        }
+        guard isOrdered else { return .pins }
+        var count: UInt64 = 0
+        var byteCount: UInt64 = 0
+        var isRight = true
+        for column in 0..<table.it.count {
+            for row in 0...column {
+                let cell = cell(table, afterGroups: row, onGroup: column)
+                var own: UInt64 = 0
+                forEach(table, cell) { _, record in
+                    own &+= 1
+                    byteCount &+= weight(record)
+                    let isDead = state(record) == CISTERN_RECORD_TOMBSTONE.rawValue
+                    let wanted = table.it.ignores_birth != 0 ? 0 : groups(table, endingBy: record.it.birth)
+                    let wantedColumn = groups(table, beginningBy: death(record))
+                    if !isDead || row != wanted || column &+ 1 != wantedColumn || death(record) > cell.it.last_death { isRight = false }
+                }
+                if own != cell.it.count { isRight = false }
+                count &+= own
+            }
+        }
+        return isRight && count == table.it.held_count && byteCount == table.it.held_byte_count ? nil : .cell
+    }
+
+    private func verifyRecords() -> DirectoryInconsistency? {
+        var named: UInt64 = 0
+        var nameBytes: UInt64 = 0
+        var parts: UInt64 = 0
+        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
+            let first = number << 8 &+ 1
+            for slot in first..<(first &+ 256) {
+                let record = record(slot)
+                guard state(record) != CISTERN_RECORD_FREE.rawValue else { continue }
+                nameBytes &+= UInt64(record.it.name_byte_count)
+                if state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record) { parts &+= 1 }
+                guard state(record) != CISTERN_RECORD_TOMBSTONE.rawValue else { continue }
+                named &+= 1
+                let name = unsafe name(of: record)
+                if isLive(record), unsafe find(name, hash: nameHash(name)) != slot { return .names }
+            }
+        }
+        guard named == header.it.name_count else { return .names }
+        return nameBytes == header.it.name_byte_count && parts == header.it.live_part_count ? nil : .bytes
+    }
+
+    private func verifyChanges() -> DirectoryInconsistency? {
+        var offset = header.it.newest_change
+        var tick = UInt64.max
+        var count: UInt64 = 0
+        while offset != 0 {
+            let part: Ref<cistern_live_part> = at(offset)
+            if part.it.changed > tick || part.it.changed_before >= part.it.changed { return .changes }
+            tick = part.it.changed
+            count &+= 1
+            offset = part.it.previous
+        }
+        return count == header.it.live_count &+ header.it.staged_count ? nil : .changes
+    }
+
+    private func verifyReaders() -> DirectoryInconsistency? {
+        var members: UInt64 = 0
+        var isRight = true
+        forEachReader { reader, _ in
+            for pin in 0..<3 {
+                let value =
+                    pin == 0
+                    ? reader.it.registered_acknowledged
+                    : pin == 1 ? reader.it.registered_delivered : reader.it.registered_stored
+                guard value != 0 else { continue }
+                members &+= 1
+                if groupIndex(markers, of: value) == nil { isRight = false }
+            }
+        }
+        var counted: UInt64 = 0
+        for index in 0..<markers.it.count { counted &+= UInt64(group(markers, index).it.member_count) }
+        return isRight && counted == members ? nil : .pins
+    }
+}

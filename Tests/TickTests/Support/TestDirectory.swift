@@ -1,0 +1,135 @@
+import CTestSupport
+import HeapCore
+import Ticks
+
+// Safety: names are passed as the bytes of a local array, which lives as long as the call; buffers likewise.
+
+/// A directory in a heap of its own.
+final class TestDirectory {
+    let heap: BoundedHeap
+    let core: RegionDirectory
+    /// Bytes that an empty directory asked for.
+    let emptyBytes: UInt64
+
+    init(_ capacityBytes: UInt64 = 16 << 20, _ options: DirectoryOptions = DirectoryOptions()) throws {
+        heap = try BoundedHeap.create(HeapOptions(capacityBytes: capacityBytes))
+        core = try RegionDirectory.create(in: heap, options)
+        emptyBytes = core.statistics().totalBytes
+    }
+
+    /// Gives everything back; false when something is left in the heap.
+    func close() -> Bool {
+        core.destroy()
+        let left = heap.statistics()
+        let isEmpty = left.liveBlockCount == 0 && left.requestedBytes == 0 && heap.verify() == nil
+        return heap.destroy() && isEmpty
+    }
+
+    var statistics: DirectoryStatistics { core.statistics() }
+}
+
+extension RegionDirectory {
+    func make(_ name: [UInt8], parent: RegionID = .none, payload: UInt64 = 0) throws(DirectoryError) -> RegionID {
+        let result: Result<RegionID, DirectoryError> = unsafe name.withUnsafeBytes { bytes in
+            do throws(DirectoryError) { return .success(unsafe try create(bytes, parent: parent, payload: payload)) } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    func make(_ name: String, parent: RegionID = .none, payload: UInt64 = 0) throws(DirectoryError) -> RegionID {
+        try make(Array(name.utf8), parent: parent, payload: payload)
+    }
+
+    func find(_ name: String) -> RegionID? { unsafe Array(name.utf8).withUnsafeBytes { unsafe lookUp($0) } }
+
+    func name(of id: RegionID) -> String? {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe copyName(of: id, into: $0) }
+        return count.map { String(decoding: bytes.prefix($0), as: UTF8.self) }
+    }
+
+    /// Everything that was alive where a reader is.
+    func baseline(_ reader: ReaderHandle, page: Int = 16) throws(DirectoryError) -> [RegionID] {
+        var found: [RegionID] = []
+        var cursor: UInt32 = 0
+        var buffer = [RegionChange](repeating: RegionChange.placeholder, count: page)
+        while true {
+            var result: Result<Int, DirectoryError> = .success(0)
+            unsafe buffer.withUnsafeMutableBufferPointer { buffer in
+                do throws(DirectoryError) {
+                    result = .success(unsafe try baseline(reader, cursor: &cursor, into: buffer))
+                } catch { result = .failure(error) }
+            }
+            let count = try result.get()
+            if count == 0 { return found }
+            for change in buffer.prefix(count) { found.append(change.id) }
+        }
+    }
+
+    /// The events of a batch, descendants last.
+    func events(_ batch: ReaderBatch) -> [RegionChange] {
+        (0..<(batch.count + batch.descendantCount)).map { event(batch, $0) }
+    }
+
+    /// Polls and expects changes.
+    func changes(_ reader: ReaderHandle) throws -> (events: [RegionChange], token: BatchToken) {
+        switch try poll(reader) {
+        case .changes(let batch): return (events(batch), batch.token)
+        case .resync(let resync): throw Unexpected(text: "resync: \(resync)")
+        }
+    }
+
+    func changes(since tick: Tick) throws(DirectoryError) -> [RegionChange] {
+        var buffer = [RegionChange](repeating: RegionChange.placeholder, count: 4096)
+        var result: Result<Int, DirectoryError> = .success(0)
+        unsafe buffer.withUnsafeMutableBufferPointer { buffer in
+            do throws(DirectoryError) { result = .success(unsafe try changes(since: tick, into: buffer)) } catch {
+                result = .failure(error)
+            }
+        }
+        return Array(buffer.prefix(try result.get()))
+    }
+}
+
+struct Unexpected: Error {
+    let text: String
+}
+
+/// SplitMix64: the same numbers for the same seed.
+struct Random {
+    var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+}
+
+/// Sanitizers and CISTERN_TEST_SCALE=small shorten what is long.
+func scaled(_ count: Int) -> Int { Int(cistern_test_scaled(UInt64(count))) }
+
+/// Optimised code runs the schedules in full, whatever the scale says: there they take seconds.
+var isOptimised: Bool {
+    var isDebug = false
+    assert(
+        {
+            isDebug = true
+            return true
+        }())
+    return !isDebug
+}
+
+var hasSanitizer: Bool { cistern_test_sanitizer() != UInt32(CISTERN_TEST_NO_SANITIZER) }
+
+/// The result of a call, for those who look at its error.
+func attempt<Value>(_ call: () throws(DirectoryError) -> Value) -> Result<Value, DirectoryError> {
+    do throws(DirectoryError) { return .success(try call()) } catch { return .failure(error) }
+}

@@ -1,0 +1,5 @@
+import Testing
+
+/// Everything in this folder, one test at a time: some count what a heap holds.
+@Suite(.serialized)
+enum TickSuites {}

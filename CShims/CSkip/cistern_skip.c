@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cistern_os.h"
 #include "cistern_skip_state.h"
 #include "cistern_sync.h"
 
@@ -39,7 +40,8 @@ const char *cistern_skip_capacity_variable(void) { return cistern_os_environment
 
 bool cistern_skip_begin(cistern_heap *heap, void (*ended)(void)) {
   thread_ended = ended;
-  if (pthread_key_create(&exit_key, notice_end) != 0 || pthread_atfork(cistern_skip_lock, cistern_skip_unlock, renew_lock) != 0) return false;
+  if (pthread_key_create(&exit_key, notice_end) != 0) return false;
+  if (pthread_atfork(cistern_skip_lock, cistern_skip_unlock, renew_lock) != 0) return false;
   cistern_skip_heap = heap;
   return true;
 }

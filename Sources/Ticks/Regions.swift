@@ -4,7 +4,7 @@ import HeapCore
 // Safety: see RegionDirectory.swift; names are copied in before a call returns.
 
 /// What is known of an id.
-public enum RegionStatus: Equatable, Sendable {
+public enum NamedRegionStatus: Equatable, Sendable {
     /// It is alive.
     case alive(birth: Tick, lastChange: Tick)
     /// It was removed; the tombstone is still there.
@@ -202,7 +202,7 @@ extension RegionDirectory {
     }
 
     /// What is known of an id. Constant; never traps.
-    public func status(of id: RegionID) -> RegionStatus {
+    public func status(of id: RegionID) -> NamedRegionStatus {
         lock()
         defer { unlock() }
         guard let record = record(id) else { return .unknown }

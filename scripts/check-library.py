@@ -147,7 +147,7 @@ def compiled(check, name, compiler, warnings, linked):
     if linked == "static":
         link += " -static"
     if name == "calls":
-        source += f" {os.path.join(ROOT, 'Tests/CEveryCall/every_call.c')}"
+        source += "".join(f" {ROOT}/Tests/CEveryCall/every_{part}call.c" for part in ("", "region_"))
     command = f"{' '.join(compiler + warnings)} -O2 -I {ROOT}/Tests/CEveryCall/include {source} {link} -lpthread -ldl -o {program}"
     return program if check.expect(f"{name} with {' '.join(compiler)}", command) is not None else None
 
@@ -235,19 +235,24 @@ def instructions(check):
     check.say("instructions per call")
     if shutil.which("valgrind") is None:
         return check.say("  left out: there is no valgrind")
-    for what, (program, arguments, functions, most) in MOST_INSTRUCTIONS.items():
+    for what, (program, argument, functions, most) in MOST_INSTRUCTIONS.items():
         for linked in ("archive", "shared"):
             path = compiled(check, program, ["gcc", "-std=c11"], C_WARNINGS, linked)
-            counts = []
-            for count in (100000, 300000):
-                text = check.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-                                 + [f"--toggle-collect={name}" for name in functions] + [path, str(count)] + arguments)[1] if path else ""
-                found = re.search(r"Collected : (\d+)", text)
-                counts.append(int(found.group(1)) if found else None)
-            each = (counts[1] - counts[0]) / 200000 if None not in counts else None
+            each = instructions_each(check, path, argument, functions)
+            if not functions and each is not None:
+                each -= instructions_each(check, path, "nothing", [])
             check.find(*count_findings(f"{what}, {linked}", each, most))
-            check.say(f"  {what}, {linked}: {each if each is None else round(each, 1)}, at most {most or 'not gated'}")
+            check.say(f"  {what}, {linked}: {each if each is None else round(each, 1)}, {f'at most {most}' if most else 'not gated'}")
     return None
+
+
+def instructions_each(check, program, argument, functions):
+    counts = []
+    for count in ("100000", "300000") if program else ():
+        text = check.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+                         + [f"--toggle-collect={name}" for name in functions] + [program, count, argument])[1]
+        counts += [int(found) for found in re.findall(r"Collected : (\d+)", text)]
+    return (counts[1] - counts[0]) / 200000 if len(counts) == 2 else None
 
 
 def document(check):

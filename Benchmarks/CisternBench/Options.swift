@@ -1,7 +1,7 @@
 /// The command line.
 struct Options {
     enum Command {
-        case suite, run, threads, ticks, handover, map, list, help
+        case suite, run, threads, regions, ticks, handover, map, list, help
     }
 
     var command = Command.suite
@@ -27,6 +27,7 @@ struct Options {
         usage: cistern-bench [options]            measure all general traces with every allocator that is installed
                cistern-bench run [options]        one replay of each trace and allocator named
                cistern-bench threads [options]    the threaded workloads alone
+               cistern-bench regions [options]    regions beside a bump pointer, obstack and malloc, and on traces (--quick, --json)
                cistern-bench ticks [options]      directories, tombstones and readers; --operations N: regions in a batch (1000000)
                cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json,
                                                   --sampled: by samples even where a control group can be made
@@ -66,6 +67,7 @@ struct Options {
         switch rest.first {
         case "run": options.command = .run
         case "threads": options.command = .threads
+        case "regions": options.command = .regions
         case "ticks": options.command = .ticks
         case "handover": options.command = .handover
         case "map": options.command = .map

@@ -24,7 +24,7 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    private func bucket(_ number: UInt32) -> Ref<cistern_name_bucket> { Ref(place: element(nameSegments, number)) }
+    private func bucket(_ number: UInt32) -> Ref<cistern_name_bucket> { Ref(place: element(.buckets, number)) }
 
     @inline(__always)
     private func entry(_ bucket: Ref<cistern_name_bucket>, _ index: Int) -> Ref<cistern_name_entry> {
@@ -99,6 +99,10 @@ extension RegionDirectory {
         return true
     }
 
+    /// Brings the line of a hash closer, for one who takes its name out soon.
+    @inline(__always)
+    func prefetchName(hash: UInt32) { unsafe cistern_prefetch(bucket(bucketNumber(hash)).pointer) }
+
     /// Takes a name out. Needs no memory.
     func removeName(hash: UInt32, slot: UInt32) {
         let number = bucketNumber(hash)
@@ -130,7 +134,7 @@ extension RegionDirectory {
     }
 
     private func addBucket() -> Bool {
-        guard header.it.bucket_count < 1 << 31, reserve(nameSegments, through: header.it.bucket_count) else { return false }
+        guard header.it.bucket_count < 1 << 31, reserve(.buckets, through: header.it.bucket_count) else { return false }
         bucket(header.it.bucket_count).it = cistern_name_bucket()
         header.it.bucket_count &+= 1
         return true
@@ -138,7 +142,7 @@ extension RegionDirectory {
 
     private func dropLastBucket() {
         header.it.bucket_count &-= 1
-        release(nameSegments, keeping: header.it.bucket_count)
+        release(.buckets, keeping: header.it.bucket_count)
     }
 
     /// Adds a bucket and moves to it what is its own from the one that stood for it.
@@ -211,6 +215,6 @@ extension RegionDirectory {
     func releaseAllNames() {
         for number in 0..<header.it.bucket_count { freeChain(number) }
         header.it.bucket_count = 0
-        release(nameSegments, keeping: 0)
+        release(.buckets, keeping: 0)
     }
 }

@@ -140,7 +140,10 @@ extension RegionDirectory {
     /// Hangs a dead record where its pins want it; false when none does.
     @inline(__always)
     func hang(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>, death: UInt64) -> Bool {
-        let column = groups(table, beginningBy: death)
+        let count = table.it.count
+        guard count > 0 else { return false }
+        // At a boundary nearly every pin is at or before the death, and most births are before all pins or after the first.
+        let column = group(table, count &- 1).it.low <= death ? count : groups(table, beginningBy: death)
         let row = table.it.ignores_birth != 0 ? 0 : groups(table, endingBy: record.it.birth)
         // What was born and removed in one tick nobody can have seen.
         guard row < column, record.it.birth < death else { return false }

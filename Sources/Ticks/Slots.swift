@@ -11,7 +11,7 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    func chunk(_ number: UInt32) -> Ref<cistern_record_chunk> { Ref(place: element(chunkSegments, number)) }
+    func chunk(_ number: UInt32) -> Ref<cistern_record_chunk> { Ref(place: element(.chunks, number)) }
 
     @inline(__always)
     func record(_ slot: UInt32) -> Ref<cistern_region_record> {
@@ -80,10 +80,10 @@ extension RegionDirectory {
         let isNew = header.it.vacant_chunk == 0
         let number = isNew ? header.it.chunk_count : header.it.vacant_chunk &- 1
         // Slots are 32-bit numbers that begin with 1.
-        guard number < UInt32.max >> 8, reserve(chunkSegments, through: number) else { return false }
+        guard number < UInt32.max >> 8, reserve(.chunks, through: number) else { return false }
         let block = allocate(Self.chunkBytes)
         guard block != 0 else {
-            if isNew { release(chunkSegments, keeping: number) }
+            if isNew { release(.chunks, keeping: number) }
             return false
         }
         if isNew { header.it.chunk_count &+= 1 } else { unlist(number, from: .vacant) }
@@ -115,7 +115,7 @@ extension RegionDirectory {
         }
         if count < header.it.chunk_count {
             header.it.chunk_count = count
-            release(chunkSegments, keeping: count)
+            release(.chunks, keeping: count)
         }
     }
 
@@ -153,6 +153,6 @@ extension RegionDirectory {
     func releaseAllChunks() {
         for number in 0..<header.it.chunk_count { free(chunk(number).it.records, Self.chunkBytes) }
         header.it.chunk_count = 0
-        release(chunkSegments, keeping: 0)
+        release(.chunks, keeping: 0)
     }
 }

@@ -167,7 +167,8 @@ extension CommandSuites {
             let outcome = try scratch.shell(
                 """
                 chmod 755 .
-                exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$cistern" run --memory 64M --envelope sh -c 'echo went on; exit 6'
+                exec setpriv --reuid=65534 --regid=65534 --clear-groups -- \\
+                    "$cistern" run --memory 64M --envelope sh -c 'echo went on; exit 6'
                 """)
             if outcome.errors.contains("setpriv: ") {
                 print("withoutPermission: skipped, this user cannot become another: \(outcome.errors)")

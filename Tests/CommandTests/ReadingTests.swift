@@ -208,10 +208,11 @@ extension SystemFiles {
 
     @Test func peaksOfAProcess() {
         var use = RunUse()
-        use.add(status: "Name:\tx\nVmPeak:\t  2000 kB\nVmHWM:\t 100 kB\n")
-        use.add(status: "VmPeak:\t  1000 kB\nVmHWM:\t 300 kB\n")
-        use.add(status: "State:\tZ (zombie)\n")
-        use.add(status: "VmPeak:\t  18446744073709551615 kB\n")
+        use.add(statuses: ["Name:\tx\nVmPeak:\t  2000 kB\nVmHWM:\t 100 kB\n"])
+        use.add(statuses: ["VmPeak:\t  1000 kB\nVmHWM:\t 300 kB\n", "VmPeak:\t  1500 kB\nVmHWM:\t 200 kB\n"])
+        use.add(statuses: ["State:\tZ (zombie)\n"])
+        use.add(statuses: [])
+        use.add(statuses: ["VmPeak:\t  18446744073709551615 kB\n"])
         #expect(use.sampleCount == 2 && use.peakMappedBytes == 2000 << 10 && use.peakResidentBytes == 300 << 10)
     }
 }

@@ -27,7 +27,8 @@ extension CommandSuites {
         @Test func bytesAndWords() throws {
             let scratch = try Scratch()
             let all = try scratch.shell(
-                "set -- --memory '' ' a  b' '*' '$x' -- --help \"$(printf 'x\\377\\376y')\"; \"$cistern\" run --envelope -- printf '%s\\0' \"$@\""
+                "set -- --memory '' ' a  b' '*' '$x' -- --help \"$(printf 'x\\377\\376y')\"; "
+                    + "\"$cistern\" run --envelope -- printf '%s\\0' \"$@\""
             )
             #expect(all.exitCode == 0)
             let expected = ["--memory", "", " a  b", "*", "$x", "--", "--help"].map { Array($0.utf8) } + [[0x78, 0xFF, 0xFE, 0x79]]
@@ -54,9 +55,12 @@ extension CommandSuites {
             }
         }
 
-        @Test func peaksOfTheCommand() throws {
-            let outcome = try Scratch().cistern(
-                ["run", "--json", "python3", "-c", "import time; x = bytearray(100 << 20); time.sleep(0.3)"])
+        /// Of the command itself, and of what it starts.
+        @Test(arguments: ["", "true; ", "sh -c \"$1\"; exit; "])
+        func peaksOfTheCommand(_ prefix: String) throws {
+            let hog = "python3 -c 'import time; x = bytearray(100 << 20); time.sleep(0.4)'"
+            let script = prefix.contains("$1") ? prefix : "\(prefix)\(hog); true"
+            let outcome = try Scratch().cistern(["run", "--json", "sh", "-c", script, "sh", hog + "; true"])
             let after = try #require(outcome.errorLines.last, "\(outcome)")
             func number(_ name: String) -> UInt64 {
                 after.split(separator: "\"\(name)\":").last.flatMap { UInt64($0.prefix { $0 >= "0" && $0 <= "9" }) } ?? 0

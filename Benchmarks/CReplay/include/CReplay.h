@@ -228,4 +228,6 @@ int64_t creplay_resolved_path(const char *_Nonnull path, void *_Nonnull output, 
 int64_t creplay_list_directory(const char *_Nonnull path, void *_Nonnull output, size_t capacity);
 uint64_t creplay_monotonic_nanoseconds(void);
 
+#include "CReplayRegions.h"
+
 #endif

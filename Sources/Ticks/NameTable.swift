@@ -137,11 +137,11 @@ extension RegionDirectory {
         }
     }
 
-    /// Makes the table smaller by a bucket when it has too many for its names. Called for each slot given back, not for each
-    /// name, so that a boundary which only decides does no more than that.
+    /// Makes the table smaller by a bucket when it has too many for its names. With each slot given back and with what is left
+    /// of a budget, not with each name, so that a boundary decides first. False when it is small enough, or there is no room.
     @inline(__always)
-    func shrinkNames() {
-        if header.it.name_count < UInt64(header.it.bucket_count) &* 2 { mergeBucket() }
+    func shrinkNames() -> Bool {
+        header.it.name_count < UInt64(header.it.bucket_count) &* 2 && mergeBucket()
     }
 
     private func isEmpty(_ bucket: Ref<cistern_name_bucket>) -> Bool {
@@ -184,23 +184,23 @@ extension RegionDirectory {
     }
 
     /// Joins the last bucket with the one that stands for it. Where the heap has no room for a longer chain, nothing happens.
-    private func mergeBucket() {
+    private func mergeBucket() -> Bool {
         guard header.it.bucket_count > 1 else {
-            if header.it.name_count == 0 {
-                freeChain(0)
-                dropLastBucket()
-            }
-            return
+            guard header.it.bucket_count == 1, header.it.name_count == 0 else { return false }
+            freeChain(0)
+            dropLastBucket()
+            return true
         }
         let last = header.it.bucket_count &- 1
         let half = UInt32(1) << UInt32(truncatingIfNeeded: 31 &- last.leadingZeroBitCount)
         guard move(from: last, to: last &- half, onlyNamed: false) else {
             _ = move(from: last &- half, to: last, onlyNamed: true)
             tidyChain(last &- half)
-            return
+            return false
         }
         freeChain(last)
         dropLastBucket()
+        return true
     }
 
     /// Moves entries from one bucket to another: all, or those whose bucket the other is. False when the heap is full; some are

@@ -149,8 +149,14 @@ extension RegionDirectory {
         // What was born and removed in one tick nobody can have seen.
         guard row < column, record.it.birth < death else { return false }
         let cell = cell(table, afterGroups: row, onGroup: column &- 1)
-        setNext(table, slot, 0)
-        if cell.it.tail != 0 { setNext(table, cell.it.tail, slot) } else { cell.it.head = slot }
+        let tail = cell.it.tail
+        if table.it.is_of_contents == 0 {
+            record.it.next = 0
+            if tail != 0 { self.record(tail).it.next = slot } else { cell.it.head = slot }
+        } else {
+            setNext(table, slot, 0)
+            if tail != 0 { setNext(table, tail, slot) } else { cell.it.head = slot }
+        }
         cell.it.tail = slot
         cell.it.count &+= 1
         let weight = weight(record)

@@ -33,7 +33,7 @@ extension RegionDirectory {
     /// that hold too much, and frees some of what nobody needs.
     ///
     /// - Parameters:
-    ///   - budget: how many tombstones to free at most; `nil`: twice the removals of the tick, at least 64. What is left over
+    ///   - budget: how many tombstones to free at most, and buckets of names with what is left of it; `nil`: twice the removals of the tick, at least 64. What is left over
     ///     costs memory, nothing else.
     ///   - time: the host's clock, in any unit, for the age of readers; 0: as before.
     /// - Throws: `tickExhausted`.
@@ -139,8 +139,8 @@ extension RegionDirectory {
             header.it.annihilated_total &+= 1
             return false
         }
-        part.it.changed = tick
         if has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) || (contents.it.count > 0 && hang(contents, slot, record, death: tick)) {
+            part.it.changed = tick
             record.it.state |= UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
         } else {
             release(part)
@@ -150,6 +150,7 @@ extension RegionDirectory {
         return true
     }
 
+    @inline(__always)
     private func freeLivePart(_ offset: UInt64) {
         free(offset, UInt(MemoryLayout<cistern_live_part>.size))
         header.it.live_part_count &-= 1
@@ -163,7 +164,7 @@ extension RegionDirectory {
             header.it.name_byte_count &-= UInt64(byteCount)
         }
         returnSlot(slot)
-        shrinkNames()
+        _ = shrinkNames()
     }
 
     // MARK: Purge
@@ -186,6 +187,9 @@ extension RegionDirectory {
             header.it.purged_total &+= 1
             freed &+= 1
         }
+        // What is left goes into a table of names that has become too large.
+        var rest = budget &- freed
+        while rest > 0, shrinkNames() { rest &-= 1 }
         return freed
     }
 

@@ -37,7 +37,8 @@ let package = Package(
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
-            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"],
+            name: "CisternC",
+            dependencies: ["CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
             swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),

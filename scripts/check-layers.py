@@ -30,7 +30,9 @@ LAYERS = {
     "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
     "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
+    "CisternC": (
+        "Sources/CisternC",
+        {"CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
     "cistern-bench-malloc": ("Benchmarks/MallocReplay", {"CReplay"}),
     "CisternBench": (

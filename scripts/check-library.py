@@ -28,7 +28,7 @@ from source_text import repository_root  # noqa: E402
 
 ROOT = repository_root()
 PROGRAMS = os.path.join(ROOT, "Tests/LibraryPrograms")
-HEADERS = ("cistern.h", "cistern_capacity.h", "cistern_region.h", "cistern_region_inline.h")
+HEADERS = ("cistern.h", "cistern_capacity.h", "cistern_region.h", "cistern_region_inline.h", "cistern_directory.h")
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wundef", "-Wcast-qual", "-Werror"]
 C_WARNINGS = WARNINGS + ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 CPP_WARNINGS = WARNINGS + ["-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual"]
@@ -147,7 +147,7 @@ def compiled(check, name, compiler, warnings, linked):
     if linked == "static":
         link += " -static"
     if name == "calls":
-        source += "".join(f" {ROOT}/Tests/CEveryCall/every_{part}call.c" for part in ("", "region_"))
+        source += "".join(f" {ROOT}/Tests/CEveryCall/every_{part}call.c" for part in ("", "region_", "directory_"))
     command = f"{' '.join(compiler + warnings)} -O2 -I {ROOT}/Tests/CEveryCall/include {source} {link} -lpthread -ldl -o {program}"
     return program if check.expect(f"{name} with {' '.join(compiler)}", command) is not None else None
 

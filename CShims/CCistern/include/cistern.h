@@ -75,6 +75,21 @@ typedef enum cistern_status {
   CISTERN_NOT_IN_REGION = 46,
   CISTERN_STALE_MARK = 47,             // another region's, or what it marked has been given back
   CISTERN_NOT_EXCHANGEABLE = 48,       // regions of two heaps, or one and the same
+  // Directories.
+  CISTERN_NAME_TOO_LONG = 56,          // more than 4096 bytes
+  CISTERN_NAME_TAKEN = 57,             // a living region has it
+  CISTERN_UNKNOWN_REGION = 58,         // there is none, and nothing known of one
+  CISTERN_REGION_REMOVED = 59,
+  CISTERN_RETENTION_EXHAUSTED = 60,    // readers hold as much as they may
+  CISTERN_TICK_EXHAUSTED = 61,         // the last tick is open
+  CISTERN_TOO_MANY_SNAPSHOTS = 62,     // 64 at different ticks hold payloads
+  CISTERN_NOT_PINNED = 63,             // the reader does not hold it, or has expired
+  CISTERN_RESYNC = 64,                 // something was dropped: the reader starts from a baseline
+  CISTERN_REPEATED = 65,               // acknowledged before
+  CISTERN_SUPERSEDED = 66,             // a later poll replaced the batch
+  CISTERN_FOREIGN_BATCH = 67,          // another reader's, or another directory's
+  CISTERN_EXPIRED = 68,                // the reader held too much; the next poll tells
+  CISTERN_FIXED_READER = 69,           // it stays where it began
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".
@@ -269,4 +284,5 @@ int32_t cistern_last_refusal_code(cistern_heap *_Nullable heap);
 
 #include "cistern_capacity.h"
 #include "cistern_region.h"
+#include "cistern_directory.h"
 #endif

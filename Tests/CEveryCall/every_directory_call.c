@@ -164,6 +164,7 @@ static void durable(cistern_directory *directory) {
   check(__LINE__, batch.count == 1 && cistern_directory_acknowledge(directory, &reader, &batch) == CISTERN_OK);
   check(__LINE__, cistern_directory_detach(directory, &reader, &position) == CISTERN_OK);
   check(__LINE__, cistern_directory_forget(directory, &position) == CISTERN_OK);
+  seal(directory);
   check(__LINE__, cistern_directory_forget(directory, &position) == CISTERN_INVALID_ARGUMENT);
   stored.directory_identity ^= 2;
   check(__LINE__, cistern_directory_resume(directory, &stored, NULL, &reader, &reason) == CISTERN_RESYNC);

@@ -39,7 +39,8 @@ let package = Package(
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
-            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"],
+            name: "CisternC",
+            dependencies: ["CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
             swiftSettings: strict),
         // Skip's memory layer under its own names: regions, persistent blocks and scratch of one heap.
         .target(name: "CSkip", dependencies: ["CVirtualMemory", "CHeap"], path: "CShims/CSkip"),

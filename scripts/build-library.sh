@@ -8,10 +8,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib/tools.sh
 source scripts/lib/embedded.sh
 
-c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore Regions CisternC)
+c_modules=(CVirtualMemory CHeap CTicks CCistern)
+swift_modules=(VirtualMemory Limits HeapCore Regions Ticks CisternC)
 public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h
-    CShims/CCistern/include/cistern_region.h CShims/CCistern/include/cistern_region_inline.h)
+    CShims/CCistern/include/cistern_region.h CShims/CCistern/include/cistern_region_inline.h
+    CShims/CCistern/include/cistern_directory.h)
 public_header=${public_headers[0]}  # which includes the others
 
 prefix=

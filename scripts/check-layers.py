@@ -30,7 +30,9 @@ LAYERS = {
     "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
     "Cistern": ("Sources/Cistern", {"CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
+    "CisternC": (
+        "Sources/CisternC",
+        {"CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CSkip": ("CShims/CSkip", {"CVirtualMemory", "CHeap"}),
     "SkipABI": ("Sources/SkipABI", {"CHeap", "CSkip", "HeapCore", "Limits", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),

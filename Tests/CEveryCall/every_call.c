@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "every_directory_call.h"
 #include "every_region_call.h"
 
 static cistern_heap_options options_of(uint64_t capacity_bytes) {
@@ -411,4 +412,5 @@ void every_call(bool has_whole_address_range) {
   if (has_whole_address_range) beyond_all_addresses();
   texts();
   every_region_call();
+  every_directory_call();
 }

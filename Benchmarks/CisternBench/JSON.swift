@@ -1,5 +1,5 @@
 /// A JSON value, written out in the order in which it was built.
-indirect enum JSON {
+indirect enum JSON: Sendable {
     case null
     case bool(Bool)
     case integer(UInt64)

@@ -1,23 +1,5 @@
 import CReplay
 
-/// One figure and what it ought to be.
-struct TargetRow {
-    var name: String
-    var value: Double
-    var unit: String
-    /// At most this; nil: shown only.
-    var target: Double?
-
-    var isMet: Bool { target.map { value <= $0 } ?? true }
-
-    var json: JSON {
-        .object([
-            ("name", .text(name)), ("value", .number(value)), ("unit", .text(unit)), ("target", .optional(target)),
-            ("met", target == nil ? .null : .bool(isMet)),
-        ])
-    }
-}
-
 /// `cistern-bench regions`.
 struct RegionCommand {
     let runner: ReplayRunner
@@ -48,17 +30,13 @@ struct RegionCommand {
         try measureNested(&rows)
         // The largest traces only show the same again: 11 million records, half a gigabyte.
         let names = options.isQuick ? Array(RegionTrace.names.prefix(2)) : RegionTrace.names
-        for name in names { try measure(try store.openRegionTrace(name), &rows) }
+        for name in names { try measureTrace(try store.openRegionTrace(name), &rows) }
         for row in rows {
             let target = row.target.map { " (at most \(Decimals.text($0, places: 2)))" } ?? ""
             print("\(row.name): \(Decimals.text(row.value, places: 3)) \(row.unit)\(target)\(row.isMet ? "" : "  NOT MET")")
         }
         guard let path = options.jsonPath else { return }
-        let document = JSON.object([
-            ("machine", .object(machine.members)), ("rows", .list(rows.map(\.json))),
-            ("notes", .list(RegionCommand.notes.map { .text($0) })),
-        ])
-        try System.writeFile(path, document.page)
+        try System.writeFile(path, TargetRow.document(machine, rows, notes: RegionCommand.notes).page)
     }
 
     // MARK: Instructions
@@ -90,7 +68,7 @@ struct RegionCommand {
 
     // MARK: Time
 
-    private var repetitions: Int { options.repetitions ?? (options.isQuick ? 3 : 7) }
+    private var repetitionCount: Int { options.repetitions ?? (options.isQuick ? 3 : 7) }
 
     /// Medians of wall times in nanoseconds, by engine; in each round every engine once, each round beginning with another.
     /// The first round does not count.
@@ -98,7 +76,7 @@ struct RegionCommand {
     {
         var all = [[Double]](repeating: [], count: engines.count)
         var hashes: Set<UInt64> = []
-        for round in -1..<repetitions {
+        for round in -1..<repetitionCount {
             for turn in engines.indices {
                 let position = (turn + max(0, round)) % engines.count
                 let result = try runner.complete(request(engines[position]))
@@ -122,7 +100,7 @@ struct RegionCommand {
 
     // MARK: Traces
 
-    private func measure(_ trace: RegionTrace, _ rows: inout [TargetRow]) throws(BenchError) {
+    private func measureTrace(_ trace: RegionTrace, _ rows: inout [TargetRow]) throws(BenchError) {
         let short = "skfmt." + trace.name.dropFirst("skfmt-".count)
         System.writeToStandardError("\(trace.name): time\n")
         let engines: [RegionRequest.Engine] = options.isQuick ? [.cistern, .pages] : [.cistern, .pages, .obstack, .malloc, .null]

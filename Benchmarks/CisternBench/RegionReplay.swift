@@ -40,7 +40,7 @@ struct RegionRequest {
     }
 
     /// What stands behind the regions; `creplay_region_engine` says it precisely.
-    enum Engine: UInt64, CaseIterable {
+    enum Engine: UInt64 {
         case null = 0
         case cistern, pages, obstack, malloc, bump
 

@@ -12,7 +12,7 @@ import HeapCore
 /// Any thread may call anything at any time, with one lock for all, but for what is said to need none. All memory is the
 /// heap's. No operation exits, prints or calls malloc. A child of fork must not use a directory that another thread was in.
 @frozen
-public struct RegionDirectory {
+public struct RegionDirectory: @unchecked Sendable {
     let header: Ref<cistern_directory>
 
     init(header: Ref<cistern_directory>) { self.header = header }

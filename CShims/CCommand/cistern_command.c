@@ -124,14 +124,15 @@ int cistern_child_start(const cistern_child_request *request, cistern_child *chi
 
 static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
 
-// Takes the child's end, if it has ended.
+// Takes the child's end, if it has ended. Other children are those of whatever this process was before it executed cistern,
+// and orphans when it is the first process of a container; they are taken too, so that none stays a zombie.
 static int take_end(const cistern_child *child, cistern_child_event *event) {
   int status;
   struct rusage usage;
   pid_t ended;
   do {
-    ended = wait4(child->process, &status, WNOHANG, &usage);
-  } while (ended < 0 && errno == EINTR);
+    ended = wait4(-1, &status, WNOHANG, &usage);
+  } while ((ended < 0 && errno == EINTR) || (ended > 0 && ended != child->process));
   if (ended < 0) return errno;
   if (ended == 0) return 0;
   event->kind = CISTERN_EVENT_END;

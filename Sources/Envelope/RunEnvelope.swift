@@ -1,5 +1,5 @@
 /// What was asked of a run, besides the command.
-public struct RunBounds: Equatable, Sendable {
+public struct RunBounds: Sendable {
     /// SKIP_CAPACITY of the command, and why it is that; nil: as it was.
     public var capacity: (bytes: UInt64, why: String)?
     /// RLIMIT_AS of the command.
@@ -19,12 +19,6 @@ public struct RunBounds: Equatable, Sendable {
 
     /// Nothing is bounded.
     public init() {}
-
-    /// True: the same bounds.
-    public static func == (left: RunBounds, right: RunBounds) -> Bool {
-        left.capacity?.bytes == right.capacity?.bytes && left.capacity?.why == right.capacity?.why
-            && left.addressSpaceBytes == right.addressSpaceBytes && left.memoryBytes == right.memoryBytes && left.group == right.group
-    }
 }
 
 /// What a command used, so far or in all. What is not known is nil.

@@ -121,6 +121,7 @@ extension RegionDirectory {
         return UInt64(UInt(bitPattern: block)) &- header.it.base
     }
 
+    @inline(__always)
     func free(_ offset: UInt64, _ byteCount: UInt) {
         guard offset != 0 else { return }
         header.it.block_byte_count &-= UInt64(byteCount)

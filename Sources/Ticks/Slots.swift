@@ -20,6 +20,14 @@ extension RegionDirectory {
         return at(records &+ UInt64(index & 255) &* UInt64(MemoryLayout<cistern_region_record>.stride))
     }
 
+    /// The same for one who walks: neighbours mostly share a chunk, which is looked up once.
+    @inline(__always)
+    func record(_ slot: UInt32, _ last: inout (chunk: UInt32, records: UInt64)) -> Ref<cistern_region_record> {
+        let index = slot &- 1
+        if last.chunk != index >> 8 { last = (index >> 8, chunk(index >> 8).it.records) }
+        return at(last.records &+ UInt64(index & 255) &* UInt64(MemoryLayout<cistern_region_record>.stride))
+    }
+
     /// The record of an id, alive or dead; nil when the slot is another's by now.
     @inline(__always)
     func record(_ id: RegionID) -> Ref<cistern_region_record>? {

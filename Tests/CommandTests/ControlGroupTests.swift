@@ -209,6 +209,7 @@ extension CommandSuites {
         @Test func groupsThatCannotBeMade() throws {
             // Version 2 without the controller, and a bound that a tree of plain files cannot take: said, and nothing stays.
             let tree = try machine()
+            defer { tree.isNeeded() }
             guard case .failure(let without) = MemoryGroup.make(limitBytes: 1 << 20, files: .of(tree)) else {
                 Issue.record("made")
                 return

@@ -1,20 +1,15 @@
-import Glibc
 import Testing
 
-// Safety: mkdtemp writes into an array that ends in a zero byte.
-
-/// libcistern_skip.a, and the miniature runtime linked with it and with the model of the defects; built once.
+/// libcistern_skip.a, and the miniature runtime linked with it and with the model of the defects; built once, in the
+/// package's own folder for such things.
 struct Archive {
     let folder: String
 
     static let shared = Result { try Archive() }
 
     private init() throws {
-        var template = Array("/tmp/cistern-skip-test-XXXXXX".utf8CString)
-        let isMade = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) != nil }
-        try #require(isMade)
-        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        // Removed when the process ends, whatever the tests say: a folder of objects is of no use to anybody.
+        folder = "\(packageFolder)/.build/skip-tests"
+        try #require(run("rm -rf '\(folder)' && mkdir -p '\(folder)'", in: "/", errors: "/dev/null").code == 0)
         let built = try run("'\(packageFolder)/scripts/build-skip-library.sh' '\(folder)/library'", in: folder)
         try #require(built.code == 0, "\(built.output)\(built.errors)")
         let flags = "-std=gnu11 -Wall -Wextra -Werror -O1 -g -I '\(tests)/CSkipRuntime/include' -I '\(packageFolder)/CShims/CSkip/include'"
@@ -31,8 +26,6 @@ struct Archive {
     }
 
     private var tests: String { "\(packageFolder)/Tests" }
-
-    func remove() { _ = try? run("rm -rf '\(folder)'", in: "/tmp") }
 
     /// Runs `program`, `model` or `refusing` with a scenario and its options. `before` is for limits and variables.
     func start(_ words: String, on program: String = "program", before: String = "", seconds: Int = 120) throws -> Outcome {

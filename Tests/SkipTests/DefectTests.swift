@@ -24,7 +24,7 @@ extension SkipSuites {
         private func compare(_ words: String, before: String = "", _ isRight: (Outcome) -> Bool) throws {
             let ours = try archive.start(words, before: before)
             #expect(isRight(ours), "\(words): \(ours)")
-            let defective = try archive.start(words, on: "model", before: before, seconds: 20)
+            let defective = try archive.start(words, on: "model", before: before, seconds: 5)
             #expect(!isRight(defective), "the model passes \(words)")
         }
 

@@ -20,11 +20,12 @@ struct Outcome: Equatable {
 struct Unstarted: Error { var code: Int32 }
 
 /// Runs a shell command; the outputs go apart, through a file of the folder.
-func run(_ command: String, in folder: String) throws -> Outcome {
-    guard let pipe = unsafe popen("cd '\(folder)' && { \(command)\n} 2> errors", "r") else { throw Unstarted(code: errno) }
+func run(_ command: String, in folder: String, errors errorFile: String? = nil) throws -> Outcome {
+    let place = errorFile ?? "\(folder)/errors"
+    guard let pipe = unsafe popen("cd '\(folder)' && { \(command)\n} 2> '\(place)'", "r") else { throw Unstarted(code: errno) }
     let output = unsafe text(of: pipe)
     let status = unsafe pclose(pipe)
-    guard let file = unsafe fopen("\(folder)/errors", "r") else { throw Unstarted(code: errno) }
+    guard let file = unsafe fopen(place, "r") else { throw Unstarted(code: errno) }
     let errors = unsafe text(of: file)
     _ = unsafe fclose(file)  // was only read
     // The shell says 128 + the signal of what it ran.

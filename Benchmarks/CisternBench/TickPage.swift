@@ -23,7 +23,7 @@ struct TickPage {
             beginning, one keeps up. A heap that keeps all tombstones since the slowest reader (<b class="horizon">horizon</b>) keeps one
             for every removal; one that keeps what some reader can still ask for (<b class="interval">interval</b>) stays below its
             bound of \(interval.bound).</p>
-            <svg viewBox="-70 -22 \(Self.width + 190) \(Self.height + 70)" role="img" aria-label="tombstones over removals">
+            <svg viewBox="-70 -22 \(Self.width + 240) \(Self.height + 70)" role="img" aria-label="tombstones over removals">
             \(axes(most: horizon.held))
             <path class="bound" d="M0 \(place(height(UInt64(interval.bound), of: horizon.held)))H\(Self.width)"/>
             \(line(horizon, of: horizon.held, "horizon"))

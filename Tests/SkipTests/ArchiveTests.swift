@@ -123,6 +123,8 @@ extension SkipSuites {
         @Test func otherEnds() throws {
             let number = try archive.start("number-too-large")
             #expect(number == Outcome(code: 2, output: "", errors: "ID too large: 1073741825\n"))
+            let early = try archive.start("not-started")
+            #expect(early == Outcome(code: 42, output: "", errors: "Could not initialize memory: used before SKIP_memory_init\n"))
             let unlocked = try archive.start("unlock-what-is-not-locked")
             #expect(unlocked == Outcome(code: 44, output: "", errors: "Internal error: unlocking failed\n"))
         }

@@ -33,13 +33,18 @@ let package = Package(
         // Ticks: the directory of named regions, tombstones, pins, readers.
         .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"], swiftSettings: strict),
+        .target(
+            name: "Cistern", dependencies: ["CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
+            swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
             name: "CisternC",
             dependencies: ["CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
             swiftSettings: strict),
+        // Skip's memory layer under its own names: regions, persistent blocks and scratch of one heap.
+        .target(name: "CSkip", dependencies: ["CVirtualMemory", "CHeap"], path: "CShims/CSkip"),
+        .target(name: "SkipABI", dependencies: ["CHeap", "CSkip", "HeapCore", "Limits", "VirtualMemory"], swiftSettings: strict),
         // cistern-bench: replays real allocation traces.
         .target(name: "CReplay", dependencies: ["CCistern"], path: "Benchmarks/CReplay"),
         // The same replay in a program without the Swift runtime, for every allocator that is a malloc; cistern-bench starts it.
@@ -78,6 +83,9 @@ let package = Package(
         .testTarget(
             name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport", "CEveryCall"],
             swiftSettings: strict),
+        // A miniature Skip-like runtime, and what the tests do with it.
+        .target(name: "CSkipRuntime", dependencies: ["CSkip"], path: "Tests/CSkipRuntime"),
+        .testTarget(name: "SkipTests", dependencies: ["SkipABI", "CSkipRuntime", "CTestSupport"], swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "CommandTests",

@@ -2,7 +2,7 @@
 """Checks that no module imports or includes one above itself, and that Package.swift says the same.
 
 The layers, bottom up: CVirtualMemory; VirtualMemory and Limits (siblings); CHeap; HeapCore; Regions; CTicks; Ticks;
-Cistern and CisternC with its header CCistern (siblings); CReplay; cistern-bench-malloc and CisternBench; Envelope;
+Cistern, CisternC with its header CCistern, and SkipABI with CSkip (siblings); CReplay; cistern-bench-malloc and CisternBench; Envelope;
 CCommand; CisternCommand. Tests may use what Package.swift declares for them.
 
 Usage: check-layers.py [--self-test]. Exit 1 with one `file:line: message` per finding.
@@ -28,11 +28,13 @@ LAYERS = {
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
     "CTicks": ("CShims/CTicks", {"CHeap"}),
     "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
+    "Cistern": ("Sources/Cistern", {"CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
     "CisternC": (
         "Sources/CisternC",
         {"CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
+    "CSkip": ("CShims/CSkip", {"CVirtualMemory", "CHeap"}),
+    "SkipABI": ("Sources/SkipABI", {"CHeap", "CSkip", "HeapCore", "Limits", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),
     "cistern-bench-malloc": ("Benchmarks/MallocReplay", {"CReplay"}),
     "CisternBench": (
@@ -51,13 +53,15 @@ TESTS = {
     "RegionTests": "Tests/RegionTests",
     "TickTests": "Tests/TickTests",
     "CisternTests": "Tests/CisternTests",
+    "CSkipRuntime": "Tests/CSkipRuntime",
+    "SkipTests": "Tests/SkipTests",
     "BenchTests": "Tests/BenchTests",
     "CommandTests": "Tests/CommandTests",
 }
 # Command-line tools, which may use the C library directly.
 TOOL_FOLDERS = ("Benchmarks/", "Sources/CisternCommand")
-# Folders beside the modules': data, and programs that only scripts/check-library.py builds.
-DATA_FOLDERS = {"Benchmarks/Traces", "Tests/LibraryPrograms"}
+# Folders beside the modules': data, and programs that only scripts/check-library.py and SkipTests build.
+DATA_FOLDERS = {"Benchmarks/Traces", "Tests/LibraryPrograms", "Tests/SkipPrograms"}
 # What may come from outside the package; Embedded Swift has no Glibc.
 OUTSIDE_OF_LAYERS = {"Swift", "Synchronization"}
 OUTSIDE_OF_TOOLS = OUTSIDE_OF_LAYERS | {"Glibc"}

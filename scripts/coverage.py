@@ -16,8 +16,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from source_text import read, repository_root, source_files  # noqa: E402
 
 THRESHOLD_PERCENT = 95.0
-FOLDERS = ("Sources/VirtualMemory", "Sources/Limits", "Sources/HeapCore", "Sources/Cistern", "Sources/CisternC", "Sources/Envelope",
-           "CShims")
+FOLDERS = ("Sources/VirtualMemory", "Sources/Limits", "Sources/HeapCore", "Sources/Cistern", "Sources/CisternC", "Sources/SkipABI",
+           "Sources/Envelope", "CShims")
 REASONS = "docs/uncovered.md"
 
 

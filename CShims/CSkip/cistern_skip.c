@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cistern_os.h"
 #include "cistern_skip_state.h"
 #include "cistern_sync.h"
 
@@ -39,7 +40,8 @@ const char *cistern_skip_capacity_variable(void) { return cistern_os_environment
 
 bool cistern_skip_begin(cistern_heap *heap, void (*ended)(void)) {
   thread_ended = ended;
-  if (pthread_key_create(&exit_key, notice_end) != 0 || pthread_atfork(cistern_skip_lock, cistern_skip_unlock, renew_lock) != 0) return false;
+  if (pthread_key_create(&exit_key, notice_end) != 0) return false;
+  if (pthread_atfork(cistern_skip_lock, cistern_skip_unlock, renew_lock) != 0) return false;
   cistern_skip_heap = heap;
   return true;
 }
@@ -81,24 +83,22 @@ uint64_t cistern_skip_next_number(uint64_t larger_than) {
   return given;
 }
 
-void cistern_skip_write(const uint8_t *bytes, size_t byte_count) {
-  while (byte_count > 0) {
-    ssize_t written = write(STDERR_FILENO, bytes, byte_count);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    bytes += written;
-    byte_count -= (size_t)written;
-  }
-}
-
-_Noreturn void cistern_skip_end(int code) {
+void cistern_skip_write_last_line(int code, const uint8_t *line, size_t byte_count) {
   static uint32_t is_ending;
   if (cistern_skip_this_thread.is_ending) _exit(code);
   if (__atomic_exchange_n(&is_ending, 1, __ATOMIC_ACQ_REL) != 0)
     for (;;) pause();
   cistern_skip_this_thread.is_ending = true;
-  exit(code);
+  while (byte_count > 0) {
+    ssize_t written = write(STDERR_FILENO, line, byte_count);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;
+    line += written;
+    byte_count -= (size_t)written;
+  }
 }
+
+_Noreturn void cistern_skip_end(int code) { exit(code); }
 
 void cistern_skip_print_number(uint64_t number) { printf("%llu\n", (unsigned long long)number); }
 
@@ -108,7 +108,7 @@ static_assert(sizeof(pthread_mutex_t) <= 48 && sizeof(pthread_cond_t) <= 48, "wh
 
 static void check(int status, const char *line, size_t byte_count) {
   if (status == 0) return;
-  cistern_skip_write((const uint8_t *)line, byte_count);
+  cistern_skip_write_last_line(44, (const uint8_t *)line, byte_count);
   cistern_skip_end(44);
 }
 

@@ -39,7 +39,7 @@ struct MessageLine {
         }
         let length = count
         let span = bytes.span
-        unsafe span.withUnsafeBufferPointer { unsafe cistern_skip_write($0.baseAddress!, length) }
+        unsafe span.withUnsafeBufferPointer { unsafe cistern_skip_write_last_line(code, $0.baseAddress!, length) }
         cistern_skip_end(code)
     }
 }

@@ -106,7 +106,9 @@ enum Region {
     @inline(never)
     static func allocateSlow(_ byteCount: UInt) -> UInt {
         // Nothing wraps below: the capacity is far from the end of the address space.
-        guard byteCount <= UInt(Process.requireHeap().capacityBytes) else { Process.endWithoutRoom(persistent: false, byteCount: byteCount) }
+        guard byteCount <= UInt(Process.requireHeap().capacityBytes) else {
+            Process.endWithoutRoom(persistent: false, byteCount: byteCount)
+        }
         let size = max(8, (byteCount &+ 7) & ~7)
         let thread = Process.thread
         if size > thread.it.end &- thread.it.head {

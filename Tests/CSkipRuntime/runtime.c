@@ -393,6 +393,14 @@ void mini_start(int argc, char **argv) {
   SKIP_destroy_Obstack(saved);
 }
 
+void mini_start_with_capacity(const char *capacity) {
+  static char program[] = "program", option[] = "--capacity";
+  static char value[32];
+  static char *words[] = {program, option, value, NULL};
+  snprintf(value, sizeof value, "%s", capacity);
+  mini_start(3, words);
+}
+
 bool mini_constants_are_right(void) {
   for (uint32_t i = 0; i < MINI_CONSTANT_COUNT; i++) {
     void *constant = (*pconsts)[i];

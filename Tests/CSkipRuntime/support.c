@@ -56,15 +56,17 @@ int scenario_in_threads(uint32_t count, int (*body)(uint32_t number)) {
   pthread_t threads[MOST];
   thread_job jobs[MOST];
   int sum = 0;
-  for (uint32_t i = 0; i < count && i < MOST; i++) {
-    jobs[i] = (thread_job){body, i, 0};
-    if (pthread_create(&threads[i], NULL, run_job, &jobs[i]) != 0) return -1;
+  uint32_t started = 0;
+  while (started < count && started < MOST) {
+    jobs[started] = (thread_job){body, started, 0};
+    if (pthread_create(&threads[started], NULL, run_job, &jobs[started]) != 0) break;
+    started++;
   }
-  for (uint32_t i = 0; i < count && i < MOST; i++) {
+  for (uint32_t i = 0; i < started; i++) {
     if (pthread_join(threads[i], NULL) != 0) return -1;
     sum += jobs[i].result;
   }
-  return sum;
+  return started == count ? sum : -1;
 }
 
 static const skip_scenario lasting[] = {

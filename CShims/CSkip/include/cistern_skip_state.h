@@ -86,10 +86,10 @@ char *_Nullable cistern_skip_root_retained(void);
 void cistern_skip_root_store(char *_Nullable root);
 uint64_t cistern_skip_next_number(uint64_t larger_than);
 
-// Writes a line on standard error. What cannot be written is lost: there is nobody left to tell.
-void cistern_skip_write(const uint8_t *_Nonnull bytes, size_t byte_count);
-// Ends the process as exit() does. A second call from the same thread, from a handler that exit() runs, ends it at once;
-// one from another thread waits for the first.
+// The end of the process, in two steps: one line on standard error, then exit(). What cannot be written is lost, because there is
+// nobody left to tell. Only the first thread comes back from the first step; another one waits there for the end. The first
+// itself ends at once when it comes again, out of a handler that exit() runs. So there is one line, and one code.
+void cistern_skip_write_last_line(int code, const uint8_t *_Nonnull line, size_t byte_count);
 _Noreturn void cistern_skip_end(int code);
 
 void cistern_skip_print_number(uint64_t number);

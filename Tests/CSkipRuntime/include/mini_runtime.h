@@ -66,6 +66,8 @@ mini_node *_Nullable mini_tree(uint32_t count, uint64_t seed);
 
 // Start-up as a Skip program does it: SKIP_memory_init, a region, constants interned and listed in *pconsts, region closed.
 void mini_start(int argc, char *_Nullable *_Nonnull argv);
+// The same with a command line that says `--capacity` and this.
+void mini_start_with_capacity(const char *_Nonnull capacity);
 enum { MINI_CONSTANT_COUNT = 40 };
 bool mini_constants_are_right(void);
 

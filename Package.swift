@@ -33,11 +33,14 @@ let package = Package(
         // Ticks: the directory of named regions, tombstones, pins, readers.
         .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore"], swiftSettings: strict),
         // What a Swift user imports.
-        .target(name: "Cistern", dependencies: ["HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"], swiftSettings: strict),
+        .target(
+            name: "Cistern", dependencies: ["CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
+            swiftSettings: strict),
         // The C face: cistern.h and the functions behind it.
         .target(name: "CCistern", path: "CShims/CCistern"),
         .target(
-            name: "CisternC", dependencies: ["CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"],
+            name: "CisternC",
+            dependencies: ["CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
             swiftSettings: strict),
         // Skip's memory layer under its own names: regions, persistent blocks and scratch of one heap.
         .target(name: "CSkip", dependencies: ["CVirtualMemory", "CHeap"], path: "CShims/CSkip"),

@@ -8,10 +8,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib/tools.sh
 source scripts/lib/embedded.sh
 
-c_modules=(CVirtualMemory CHeap CCistern)
-swift_modules=(VirtualMemory Limits HeapCore Regions CisternC)
+c_modules=(CVirtualMemory CHeap CTicks CCistern)
+swift_modules=(VirtualMemory Limits HeapCore Regions Ticks CisternC)
 public_headers=(CShims/CCistern/include/cistern.h CShims/CCistern/include/cistern_capacity.h
-    CShims/CCistern/include/cistern_region.h CShims/CCistern/include/cistern_region_inline.h)
+    CShims/CCistern/include/cistern_region.h CShims/CCistern/include/cistern_region_inline.h
+    CShims/CCistern/include/cistern_directory.h)
 public_header=${public_headers[0]}  # which includes the others
 
 prefix=
@@ -45,14 +46,15 @@ declared_functions cistern_ "$public_header" > "$embedded_out/public"
 embedded_join "$embedded_out/public" "$embedded_out/cistern.o"
 embedded_check_undefined "$embedded_out/cistern.o"
 
-# The shared library never leaves the process once it is in it: threads that end after a dlclose call into it.
+# The shared library has no symbols but the public ones, and never leaves the process once it is in it: threads that end after a
+# dlclose call into it.
 shared=libcistern.so.$version
 # What a compiler's start-up file would bring, and pthread_atfork looks for.
 echo '__attribute__((visibility("hidden"))) void *__dso_handle = &__dso_handle;' |
     "$(find_tool clang)" -x c -fPIC -c - -o "$embedded_out/dso-handle.o"
 { echo '{ global:'; sed 's/$/;/' "$embedded_out/public"; echo 'local: *; };'; } > "$embedded_out/version-script"
 ld -shared -soname "libcistern.so.$binary_interface" --version-script "$embedded_out/version-script" -Bsymbolic \
-    --gc-sections --as-needed -z nodelete -z relro -z now -z defs -z noexecstack --hash-style=gnu --build-id=sha1 \
+    --gc-sections --strip-all --as-needed -z nodelete -z relro -z now -z defs -z noexecstack --hash-style=gnu --build-id=sha1 \
     "$embedded_out/cistern.o" "$embedded_out/dso-handle.o" -o "$embedded_out/$shared" -lpthread -lc
 
 rm -f "$embedded_out/libcistern.a"

@@ -28,9 +28,11 @@ LAYERS = {
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
     "CTicks": ("CShims/CTicks", {"CHeap"}),
     "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
-    "Cistern": ("Sources/Cistern", {"HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
+    "Cistern": ("Sources/Cistern", {"CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
-    "CisternC": ("Sources/CisternC", {"CCistern", "CVirtualMemory", "CHeap", "HeapCore", "Limits", "Regions", "VirtualMemory"}),
+    "CisternC": (
+        "Sources/CisternC",
+        {"CCistern", "CVirtualMemory", "CHeap", "CTicks", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CSkip": ("CShims/CSkip", {"CVirtualMemory", "CHeap"}),
     "SkipABI": ("Sources/SkipABI", {"CHeap", "CSkip", "HeapCore", "Limits", "VirtualMemory"}),
     "CReplay": ("Benchmarks/CReplay", {"CCistern"}),

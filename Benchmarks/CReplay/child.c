@@ -13,7 +13,7 @@ const uint64_t creplay_result_magic = UINT64_C(0x746c757365726331);
 
 static const int result_descriptor = 3;
 
-static bool report(const void *bytes, size_t byte_count) {
+bool creplay_report(const void *bytes, size_t byte_count) {
   size_t written = 0;
   while (written < byte_count) {
     ssize_t count = write(result_descriptor, (const char *)bytes + written, byte_count - written);
@@ -24,7 +24,7 @@ static bool report(const void *bytes, size_t byte_count) {
   return true;
 }
 
-static bool parse_number(const char *text, uint64_t *value) {
+bool creplay_parse_number(const char *text, uint64_t *value) {
   *value = 0;
   if (*text == 0) return false;
   for (; *text != 0; text++) {
@@ -47,7 +47,7 @@ static bool parse_request(int argument_count, char **arguments, creplay_request 
   int field_count = (int)(sizeof(fields) / sizeof(fields[0]));
   if (argument_count != first_number_argument + field_count) return false;
   for (int field = 0; field < field_count; field++) {
-    if (!parse_number(arguments[first_number_argument + field], fields[field])) return false;
+    if (!creplay_parse_number(arguments[first_number_argument + field], fields[field])) return false;
   }
   return true;
 }
@@ -138,12 +138,12 @@ static int child(int argument_count, char **arguments) {
     char text[256];
     if (library[0] != 0 && !creplay_malloc_comes_from(library)) return 1;
     size_t length = creplay_malloc_version(text, sizeof(text));
-    return report(text, length) ? 0 : 1;
+    return creplay_report(text, length) ? 0 : 1;
   }
   result.failure = run(arguments[first_number_argument - 2], library, &request, &result);
   result.completed = result.failure == CREPLAY_NO_FAILURE;
   result.address_space_peak_bytes = creplay_status_bytes("VmPeak:");
-  return report(&result, sizeof(result)) ? 0 : 1;
+  return creplay_report(&result, sizeof(result)) ? 0 : 1;
 }
 
 enum { highest_argument_count = 32 };
@@ -158,5 +158,6 @@ void creplay_child_main(void) {
   for (char *at = text; at < text + length && argument_count < highest_argument_count; at += strlen(at) + 1) {
     arguments[argument_count++] = at;
   }
-  _exit(child(argument_count, arguments));
+  bool is_region = argument_count > 1 && strcmp(arguments[1], creplay_region_child_argument) == 0;
+  _exit(is_region ? creplay_region_child(argument_count, arguments) : child(argument_count, arguments));
 }

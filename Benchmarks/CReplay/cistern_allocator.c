@@ -77,7 +77,7 @@ static const uint64_t page_byte_count = 4 << 10;
 static const uint64_t unlimited_capacity_bytes = UINT64_C(16) << 30;
 
 // What a heap may reserve under RLIMIT_AS as it stands; 16 GiB when nothing limits it.
-static uint64_t fitting_capacity(void) {
+uint64_t creplay_fitting_capacity(void) {
   struct rlimit limit;
   uint64_t mapped = creplay_address_space_bytes();
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return unlimited_capacity_bytes;
@@ -98,7 +98,7 @@ creplay_failure creplay_cistern_open(const creplay_request *request, const crepl
   uint64_t flags = request->cistern_flags;
   cistern_heap_options options = {
       .struct_byte_count = sizeof(cistern_heap_options),
-      .capacity_bytes = request->capacity_bytes != 0 ? request->capacity_bytes : fitting_capacity(),
+      .capacity_bytes = request->capacity_bytes != 0 ? request->capacity_bytes : creplay_fitting_capacity(),
       .minimum_alignment = (flags & CREPLAY_CISTERN_ALIGNED_16) != 0 ? 16 : 0,
       .single_thread = (flags & CREPLAY_CISTERN_SINGLE_THREAD) != 0,
       .checked = (flags & CREPLAY_CISTERN_CHECKED) != 0,

@@ -37,6 +37,13 @@ creplay_failure creplay_filling_pass(const creplay_trace *trace, uint64_t mode, 
 // Frees what the pass left live.
 void creplay_free_remaining(const creplay_trace *trace, const creplay_operations *operations, void *heap);
 
+// What a heap may reserve under RLIMIT_AS as it stands; 16 GiB when nothing limits it.
+uint64_t creplay_fitting_capacity(void);
+// Writes a result to the descriptor that the parent reads.
+bool creplay_report(const void *bytes, size_t byte_count);
+// A decimal number, nothing before or after it.
+bool creplay_parse_number(const char *text, uint64_t *value);
+
 // The hash that shows that every allocator was given the same work: one step per event, cheap enough for the timed loop.
 static inline uint64_t creplay_hash_step(uint64_t hash, const creplay_record *record) {
   return (hash << 7 | hash >> 57) + record->byte_count + record->operation;

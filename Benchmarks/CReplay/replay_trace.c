@@ -51,6 +51,28 @@ creplay_failure creplay_trace_map(const char *flat_path, const creplay_request *
   return CREPLAY_NO_FAILURE;
 }
 
+const creplay_record *creplay_open_records(const char *flat_path, creplay_flat_header *header) {
+  uint64_t byte_count = 0;
+  const creplay_flat_header *mapped = map_file(flat_path, &byte_count);
+  if (mapped == NULL || byte_count != sizeof(*mapped) + mapped->event_count * sizeof(creplay_record)) return NULL;
+  *header = *mapped;
+  return (const creplay_record *)(mapped + 1);
+}
+
+uint64_t creplay_resident_bytes(const void *start, size_t byte_count) {
+  enum { page_count = 4096 };
+  static const size_t page_bytes = 4096;
+  unsigned char flags[page_count];
+  uint64_t resident = 0;
+  for (size_t offset = 0; offset < byte_count; offset += page_count * page_bytes) {
+    size_t left = byte_count - offset;
+    size_t part = left < page_count * page_bytes ? left : page_count * page_bytes;
+    if (mincore((char *)(uintptr_t)start + offset, part, flags) != 0) return resident;
+    for (size_t page = 0; page < (part + page_bytes - 1) / page_bytes; page++) resident += (flags[page] & 1) * page_bytes;
+  }
+  return resident;
+}
+
 void creplay_survey(const creplay_trace *trace, creplay_result *result) {
   uint64_t live_bytes = 0;
   uint64_t live_objects = 0;

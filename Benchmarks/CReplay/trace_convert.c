@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "CReplay.h"
+#include "gzip_input.h"
 
 static const uint64_t flat_magic = UINT64_C(0x3230544c46534943);   // "CISFLT02"
 static const char trace_magic[8] = {'A', 'L', 'L', 'O', 'C', 'T', 'R', '1'};
@@ -230,7 +231,7 @@ static creplay_convert_status convert_stream(converter *c) {
 
 // Starts `gzip -dc` on the file; its output is *output. The name is given as its standard input, so that no name can
 // be taken for an option.
-static creplay_convert_status start_gzip(int source, int *output, pid_t *gzip) {
+creplay_convert_status creplay_gzip_start(int source, int *output, pid_t *gzip) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return CREPLAY_NO_MEMORY;
   *gzip = fork();
@@ -251,7 +252,7 @@ static creplay_convert_status start_gzip(int source, int *output, pid_t *gzip) {
 }
 
 // Exit code 1 of gzip means that the file is cut off or its checksum is wrong; 2 is a warning.
-static creplay_convert_status with_gzip_verdict(creplay_convert_status status, pid_t gzip, uint64_t event_count) {
+creplay_convert_status creplay_gzip_verdict(creplay_convert_status status, pid_t gzip, uint64_t event_count) {
   int ended = 0;
   while (waitpid(gzip, &ended, 0) < 0) {
     if (errno != EINTR) return CREPLAY_SOURCE_UNREADABLE;
@@ -263,7 +264,7 @@ static creplay_convert_status with_gzip_verdict(creplay_convert_status status, p
   return status;
 }
 
-static bool is_gzip(int source) {
+bool creplay_is_gzip(int source) {
   unsigned char magic[2];
   return pread(source, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) && magic[0] == 0x1f && magic[1] == 0x8b;
 }
@@ -279,16 +280,16 @@ static bool stat_source(const char *source_path, creplay_flat_header *header) {
 
 static creplay_convert_status convert_open(converter *c, int source, const char *temporary_path) {
   pid_t gzip = -1;
-  if (!is_gzip(source)) return CREPLAY_NOT_GZIP;
+  if (!creplay_is_gzip(source)) return CREPLAY_NOT_GZIP;
   c->output = open(temporary_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (c->output < 0) return CREPLAY_CACHE_UNWRITABLE;
-  creplay_convert_status status = start_gzip(source, &c->input, &gzip);
+  creplay_convert_status status = creplay_gzip_start(source, &c->input, &gzip);
   if (status == CREPLAY_CONVERTED) {
     c->counted.magic = flat_magic;
     creplay_flat_header none = {0};
     status = write_all(c->output, &none, sizeof(none)) ? convert_stream(c) : CREPLAY_CACHE_UNWRITABLE;
     (void)close(c->input);   // a gzip that still writes ends by SIGPIPE
-    status = with_gzip_verdict(status, gzip, c->counted.event_count);
+    status = creplay_gzip_verdict(status, gzip, c->counted.event_count);
   }
   if (c->write_failed) status = CREPLAY_CACHE_UNWRITABLE;
   if (status == CREPLAY_CONVERTED &&

@@ -51,8 +51,9 @@ public func creplayInlinedPass(
     return UInt64(done)
 }
 
+/// One event that leaves a block; nil when there is no room.
 @inline(__always)
-private func makeBlock(_ heap: Heap, _ record: creplay_record, _ old: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+func makeBlock(_ heap: Heap, _ record: creplay_record, _ old: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     let byteCount = Int(record.byte_count)
     switch UInt32(record.operation) {
     case CREPLAY_ALLOCATE.rawValue:

@@ -32,7 +32,12 @@ struct InstructionCounter {
         let request = ReplayRequest(
             mode: allocator == .null ? .null : .calls, allocator: allocator, trace: trace, eventLimit: eventLimit,
             capacityBytes: InstructionCounter.capacityBytes)
-        var child = runner.child(request, addressSpaceBytes: 0)
+        return count(runner.child(request, addressSpaceBytes: 0))
+    }
+
+    /// All instructions of a child.
+    func count(_ given: ChildProcess) -> UInt64? {
+        var child = given
         guard let stripped = strippedCopy(of: child.arguments[0]) else { return nil }
         child.arguments[0] = stripped
         child.arguments = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"] + child.arguments

@@ -1,5 +1,7 @@
 /// A JSON value, written out in the order in which it was built.
-indirect enum JSON {
+///
+/// `Sendable` in words: Swift 6.3.1, left to find that out, says "circular reference" in some files and not in others.
+indirect enum JSON: Sendable {
     case null
     case bool(Bool)
     case integer(UInt64)

@@ -4,6 +4,8 @@ import CReplay
 struct Machine {
     var members: [(String, JSON)]
 
+    var json: JSON { .object(members) }
+
     init(command: [String], allocators: [Allocator], runner: ReplayRunner, repositoryDirectory: String?) {
         let cpuInfo = System.readText("/proc/cpuinfo") ?? ""
         let memoryInfo = System.readText("/proc/meminfo") ?? ""

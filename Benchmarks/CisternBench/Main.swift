@@ -7,8 +7,12 @@ struct Main {
     static func main() {
         // A child goes its own way at once, so that it holds as little as possible when it measures.
         // Safety: the arguments live as long as the process, and there are as many as the count says.
-        let isChild = unsafe CommandLine.argc > 1 && strcmp(CommandLine.unsafeArgv[1]!, "replay-child") == 0
+        let isChild =
+            unsafe CommandLine.argc > 1
+            && (strcmp(CommandLine.unsafeArgv[1]!, "replay-child") == 0
+                || strcmp(CommandLine.unsafeArgv[1]!, creplay_region_child_argument) == 0)
         if isChild { creplay_child_main() }
+        if let code = HandOverChild.run(CommandLine.arguments) { exit(code) }
         do throws(BenchError) {
             exit(try perform(Array(CommandLine.arguments.dropFirst())))
         } catch {
@@ -26,6 +30,15 @@ struct Main {
         let runner = try ReplayRunner()
         let store = try TraceStore(traceDirectory: options.traceDirectory, cacheDirectory: options.cacheDirectory)
         if options.command == .list { return try list(store, runner) }
+        if options.command == .regions {
+            try RegionCommand(runner: runner, options: options, arguments: arguments, cacheDirectory: store.cacheDirectory).run(store)
+            return 0
+        }
+        if options.command == .map { return try MapCommand(options: options).run(store) }
+        if options.command == .handover {
+            let machine = Machine(command: arguments, allocators: [], runner: runner, repositoryDirectory: store.traceDirectory)
+            return try HandOverCommand(options: options).run(machine)
+        }
         if options.command == .ticks { return try TickCommand(runner: runner, options: options, arguments: arguments).run(store) }
         var allocators: [Allocator] = []
         for text in options.allocators {

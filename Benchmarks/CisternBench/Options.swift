@@ -1,7 +1,7 @@
 /// The command line.
 struct Options {
     enum Command {
-        case suite, run, threads, ticks, list, help
+        case suite, run, threads, regions, ticks, handover, map, list, help
     }
 
     var command = Command.suite
@@ -17,6 +17,7 @@ struct Options {
     var checks = false
     var runsThreads = false
     var countsInstructions = false
+    var usesSamplesOnly = false
     var traceDirectory: String?
     var cacheDirectory: String?
     var jsonPath: String?
@@ -26,7 +27,12 @@ struct Options {
         usage: cistern-bench [options]            measure all general traces with every allocator that is installed
                cistern-bench run [options]        one replay of each trace and allocator named
                cistern-bench threads [options]    the threaded workloads alone
+               cistern-bench regions [options]    regions beside a bump pointer, obstack and malloc, and on traces (--quick, --json)
                cistern-bench ticks [options]      directories, tombstones and readers; --operations N: regions in a batch (1000000)
+               cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json,
+                                                  --sampled: by samples even where a control group can be made
+               cistern-bench map [options]        a picture of the heap over the run of one trace: --trace T --html FILE
+                                                  [--capacity N: an eighth more than the trace's peak] [--events N]
 
           --trace T           a trace by name or path; may be repeated
           --allocator A       cistern, glibc, jemalloc, tcmalloc, mimalloc, a variant of cistern (see --list), or
@@ -61,7 +67,10 @@ struct Options {
         switch rest.first {
         case "run": options.command = .run
         case "threads": options.command = .threads
+        case "regions": options.command = .regions
         case "ticks": options.command = .ticks
+        case "handover": options.command = .handover
+        case "map": options.command = .map
         default: break
         }
         if options.command != .suite { rest.removeFirst() }
@@ -84,6 +93,7 @@ struct Options {
         case "--check": checks = true
         case "--threads": runsThreads = true
         case "--instructions": countsInstructions = true
+        case "--sampled": usesSamplesOnly = true
         default: return false
         }
         return true

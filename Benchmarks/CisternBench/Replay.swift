@@ -91,6 +91,7 @@ struct ReplayRunner {
     private let mallocProgram: String
     /// Single-threaded replays all run on this CPU.
     private let cpu: Int32
+    var pinnedCPU: Int32 { cpu }
 
     init() throws(BenchError) {
         guard let program = System.executablePath() else { throw BenchError("/proc/self/exe does not tell this program's path") }

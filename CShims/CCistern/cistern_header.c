@@ -25,6 +25,17 @@ static_assert(offsetof(cistern_memory_limits, unreadable) == 816, "layout of cis
 static_assert(sizeof(cistern_memory_limits) == 944, "layout of cistern_memory_limits");
 static_assert(offsetof(cistern_capacity_choice, limit) == 32, "layout of cistern_capacity_choice");
 static_assert(sizeof(cistern_capacity_choice) == 80, "layout of cistern_capacity_choice");
+static_assert(sizeof(cistern_program_outcome) == 24, "layout of cistern_program_outcome");
+static_assert(offsetof(cistern_program_outcome, is_discarded) == 20, "layout of cistern_program_outcome");
+static_assert(sizeof(cistern_directory_options) == 104, "layout of cistern_directory_options");
+static_assert(offsetof(cistern_directory_options, release) == 80, "layout of cistern_directory_options");
+static_assert(sizeof(cistern_name_status) == 56, "layout of cistern_name_status");
+static_assert(sizeof(cistern_seal_report) == 80, "layout of cistern_seal_report");
+static_assert(sizeof(cistern_directory_reader) == 16 && sizeof(cistern_reader_position) == 24, "layout of readers");
+static_assert(sizeof(cistern_reader_options) == 48, "layout of cistern_reader_options");
+static_assert(sizeof(cistern_batch) == 64, "layout of cistern_batch");
+static_assert(sizeof(cistern_event) == 24, "layout of cistern_event");
+static_assert(sizeof(cistern_directory_statistics) == 152, "layout of cistern_directory_statistics");
 static_assert(sizeof(cistern_status) == 4 && sizeof(cistern_capacity_source) == 4 && sizeof(cistern_misuse) == 4,
               "the functions behind cistern.h give and take 32 bits");
 
@@ -63,6 +74,27 @@ const char *cistern_status_text(cistern_status status) {
     case CISTERN_NOT_IN_REGION: return "the address is not in this region";
     case CISTERN_STALE_MARK: return "the mark is another region's, or has been released";
     case CISTERN_NOT_EXCHANGEABLE: return "the two regions are of different heaps, or the same";
+    case CISTERN_PROGRAM_NOT_FOUND: return "there is no such program";
+    case CISTERN_PROGRAM_NOT_EXECUTABLE: return "the program is there and cannot be executed";
+    case CISTERN_PROGRAM_ARGUMENTS_TOO_LONG: return "arguments and environment are more than the system takes";
+    case CISTERN_PROGRAM_NO_MEMORY: return "no memory for the program, or no process";
+    case CISTERN_PROGRAM_CANNOT_WAIT: return "the program was started, and how it ended cannot be learned";
+    case CISTERN_PROGRAM_REFUSED: return "the system refused to start the program";
+    case CISTERN_REGIONS_OPEN: return "a region of the heap is open";
+    case CISTERN_NAME_TOO_LONG: return "the name has more than 4096 bytes";
+    case CISTERN_NAME_TAKEN: return "a living region of the directory has the name";
+    case CISTERN_UNKNOWN_REGION: return "the directory knows of no such region";
+    case CISTERN_REGION_REMOVED: return "the region was removed from the directory";
+    case CISTERN_RETENTION_EXHAUSTED: return "readers hold as many tombstones as they may";
+    case CISTERN_TICK_EXHAUSTED: return "the last tick is open";
+    case CISTERN_TOO_MANY_SNAPSHOTS: return "64 snapshots at different ticks hold payloads";
+    case CISTERN_NOT_PINNED: return "the reader does not hold this any more";
+    case CISTERN_RESYNC: return "something was dropped, and the reader starts from a baseline";
+    case CISTERN_REPEATED: return "the batch was acknowledged before";
+    case CISTERN_SUPERSEDED: return "a later poll replaced the batch";
+    case CISTERN_FOREIGN_BATCH: return "the batch is another reader's or another directory's";
+    case CISTERN_EXPIRED: return "the reader held too much and has expired";
+    case CISTERN_FIXED_READER: return "the reader stays where it began";
   }
   return "unknown status";
 }

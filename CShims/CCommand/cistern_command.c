@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -22,6 +23,8 @@ typedef struct report {
 } report;
 
 enum { STEP_JOIN_GROUP = 100 };  // a step that may be refused
+
+_Static_assert(sizeof(sigset_t) <= sizeof(((cistern_child *)0)->inherited_mask), "the record has room for the mask");
 
 static int fill_signal_set(sigset_t *set) {
   if (sigemptyset(set) != 0 || sigaddset(set, SIGCHLD) != 0) return errno;
@@ -54,7 +57,9 @@ static void become(const cistern_child_request *request, const cistern_child *ch
     }
   }
   bool restored = !child->ignores_end || signal(SIGCHLD, SIG_IGN) != SIG_ERR;
-  if (!restored || sigprocmask(SIG_SETMASK, &child->inherited_mask, NULL) != 0) {
+  sigset_t inherited;
+  memcpy(&inherited, child->inherited_mask, sizeof inherited);
+  if (!restored || sigprocmask(SIG_SETMASK, &inherited, NULL) != 0) {
     tell(pipe_end, CISTERN_STEP_START, errno);
     return;
   }
@@ -89,7 +94,10 @@ int cistern_child_prepare(cistern_child *child) {
   void (*before)(int) = signal(SIGCHLD, SIG_DFL);
   if (before == SIG_ERR) return errno;
   child->ignores_end = before == SIG_IGN;
-  return sigprocmask(SIG_BLOCK, &set, &child->inherited_mask) == 0 ? 0 : errno;
+  sigset_t inherited;
+  if (sigprocmask(SIG_BLOCK, &set, &inherited) != 0) return errno;
+  memcpy(child->inherited_mask, &inherited, sizeof inherited);
+  return 0;
 }
 
 int cistern_child_start(const cistern_child_request *request, cistern_child *child) {
@@ -116,14 +124,15 @@ int cistern_child_start(const cistern_child_request *request, cistern_child *chi
 
 static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
 
-// Takes the child's end, if it has ended.
+// Takes the child's end, if it has ended. Other children are those of whatever this process was before it executed cistern,
+// and orphans when it is the first process of a container; they are taken too, so that none stays a zombie.
 static int take_end(const cistern_child *child, cistern_child_event *event) {
   int status;
   struct rusage usage;
   pid_t ended;
   do {
-    ended = wait4(child->process, &status, WNOHANG, &usage);
-  } while (ended < 0 && errno == EINTR);
+    ended = wait4(-1, &status, WNOHANG, &usage);
+  } while ((ended < 0 && errno == EINTR) || (ended > 0 && ended != child->process));
   if (ended < 0) return errno;
   if (ended == 0) return 0;
   event->kind = CISTERN_EVENT_END;

@@ -97,6 +97,10 @@ bool cistern_registry_add(cistern_heap *heap, const cistern_heap_hooks *hooks, b
   return has_room;
 }
 
+void cistern_registry_hold(void) { cistern_lock_acquire(&registry_lock); }
+
+void cistern_registry_let_go(void) { cistern_lock_release(&registry_lock); }
+
 void cistern_registry_remove(cistern_heap *heap) {
   cistern_lock_acquire(&registry_lock);
   if (registry[heap->registry_index].heap == heap) registry[heap->registry_index].heap = NULL;

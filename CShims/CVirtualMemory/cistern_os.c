@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cistern_program.h"
+
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -124,6 +126,10 @@ static const cistern_os_calls system_calls = {
     .set_name = set_name,
     .read_limit = read_limit,
     .read_file = read_file,
+    .find_program = cistern_program_find,
+    .replace_process = cistern_program_replace,
+    .start_program = cistern_program_start,
+    .wait_for_program = cistern_program_wait,
 };
 
 const cistern_os_calls *cistern_os_system(void) { return &system_calls; }

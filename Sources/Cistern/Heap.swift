@@ -177,9 +177,27 @@ public final class Heap: @unchecked Sendable {
     /// The errno of the last commit that the system refused; 0 after one that it granted.
     public var lastRefusalCode: Int32 { core.lastRefusalCode }
 
-    /// Gives everything that is free back to the system at once. Returns bytes given back.
+    /// Gives everything that is free back to the system at once, so that what the kernel counts for this process falls before
+    /// the call returns. Free blocks in other threads' caches, at most a 64th of the capacity, stay. Returns bytes given back.
     @discardableResult
     public func trim() -> UInt64 { core.trim() }
+
+    /// The same, and the caches of all other threads. No other call on this heap may be in progress: for hosts that stop their
+    /// threads.
+    @discardableResult
+    public func trimAtSafePoint() -> UInt64 { core.trimAtSafePoint() }
+
+    /// Frees every block at once and gives all memory behind them back to the system. The heap may be used again.
+    ///
+    /// All blocks are gone, whoever has them: touching one is undefined, and may end the process by a signal. No other call on
+    /// this heap may be in progress, in any thread; threads need no preparation otherwise.
+    ///
+    /// - Throws: `RegionsOpen` while a region of the heap, or the handle of one, is there; nothing has changed then.
+    /// - Returns: bytes given back. Where the system refuses to take pages, the heap is empty all the same, and
+    ///   `statistics.touchedBytes` tells what stayed.
+    /// - Complexity: the pages that the kernel has to free, about 70 ms per GiB; no look at any block.
+    @discardableResult
+    public func discard() throws(RegionsOpen) -> UInt64 { try core.discard() }
 
     /// For idle hosts: gives back what was free since the last call. Returns bytes given back.
     @discardableResult

@@ -33,6 +33,27 @@ public func cisternTrim(_ handle: OpaquePointer?) -> Int {
     return Int(truncatingIfNeeded: heap.trim())
 }
 
+/// `cistern_trim_at_safe_point`; cistern.h says what it does and what can fail.
+@c(cistern_trim_at_safe_point)
+public func cisternTrimAtSafePoint(_ handle: OpaquePointer?) -> Int {
+    guard let heap = unsafe BoundedHeap.alive(handle) else { return 0 }
+    return Int(truncatingIfNeeded: heap.trimAtSafePoint())
+}
+
+/// `cistern_discard`; cistern.h says what it does and what can fail.
+@c(cistern_discard)
+public func cisternDiscard(_ handle: OpaquePointer?, _ byteCount: UnsafeMutablePointer<Int>?) -> UInt32 {
+    unsafe byteCount?.pointee = 0
+    guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
+    do throws(RegionsOpen) {
+        let given = try heap.discard()
+        unsafe byteCount?.pointee = Int(truncatingIfNeeded: given)
+        return CISTERN_OK.rawValue
+    } catch {
+        return CISTERN_REGIONS_OPEN.rawValue
+    }
+}
+
 /// `cistern_maintain`; cistern.h says what it does and what can fail.
 @c(cistern_maintain)
 public func cisternMaintain(_ handle: OpaquePointer?) -> Int {

@@ -41,7 +41,7 @@ enum RunCommand {
             // What the command itself maps is not known yet; this program's own use stands for it.
             let status = SystemFiles.real.read("/proc/self/status").text ?? ""
             var use = RunUse()
-            use.add(status: status)
+            use.add(statuses: [status])
             let mapped = use.peakMappedBytes ?? 0
             limits.add(MemoryLimit(kind: .addressSpace, valueBytes: bytes, availableBytes: bytes > mapped ? bytes - mapped : 0))
         }

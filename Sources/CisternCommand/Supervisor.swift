@@ -119,7 +119,8 @@ struct Supervisor {
         var pause: UInt32 = 1
         var refreshed = started
         while true {
-            if let status = files.read("/proc/\(child.process)/status").text { use.add(status: status) }
+            let statuses = ProcessTree.statuses(of: child.process, files)
+            use.add(statuses: statuses)
             let now = Self.now(CLOCK_MONOTONIC)
             if now - refreshed >= Self.refreshMilliseconds {
                 refreshed = now
@@ -129,7 +130,8 @@ struct Supervisor {
             var event = cistern_child_event()
             let code = unsafe cistern_child_wait(&child, pause, &event)
             if code != 0 { throw leaving(.ownFailure("waiting for process \(child.process): \(SystemCode.text(code))")) }
-            pause = min(pause * 2, Self.longestPauseMilliseconds)
+            // A look at many processes takes a while; it is then taken more rarely.
+            pause = min(pause * 2, Self.longestPauseMilliseconds * UInt32(1 + statuses.count / 16))
             if event.kind == UInt32(CISTERN_EVENT_SIGNAL) { forwarded.insert(event.signal) }
             guard event.kind == UInt32(CISTERN_EVENT_END) else { continue }
             use.peakResidentBytes = event.max_resident_bytes
@@ -223,5 +225,28 @@ enum DiskSpaces {
             guard !freeOverflow, !overflow else { return nil }
             return Surroundings.DiskSpace(path: path, freeBytes: free, totalBytes: total)
         }
+    }
+}
+
+/// The processes of a run, as far as /proc tells which started which.
+enum ProcessTree {
+    /// The most processes that are looked at.
+    private static let countLimit = 128
+
+    /// What /proc/PID/status says of a process and of those that its main thread and theirs have started and that are still
+    /// below them.
+    static func statuses(of process: Int32, _ files: SystemFiles) -> [String] {
+        var statuses: [String] = []
+        var numbers = ["\(process)"]
+        var next = 0
+        while next < numbers.count {
+            let number = numbers[next]
+            next += 1
+            guard let status = files.read("/proc/\(number)/status").text else { continue }
+            statuses.append(status)
+            let children = files.read("/proc/\(number)/task/\(number)/children").text ?? ""
+            for child in children.split(separator: " ") where numbers.count < countLimit { numbers.append(String(child)) }
+        }
+        return statuses
     }
 }

@@ -121,7 +121,8 @@ public struct KillEvidence: Equatable, Sendable {
         } else if hasReadLog, logRecord == nil {
             remarks.append("the kernel log names no kill of this process")
         }
-        return remarks.filter { !$0.isEmpty }
+        let said = remarks.filter { !$0.isEmpty }
+        return said.isEmpty ? ["nothing that counts kills could be read"] : said
     }
 }
 

@@ -1,5 +1,5 @@
 /// What was asked of a run, besides the command.
-public struct RunBounds: Equatable, Sendable {
+public struct RunBounds: Sendable {
     /// SKIP_CAPACITY of the command, and why it is that; nil: as it was.
     public var capacity: (bytes: UInt64, why: String)?
     /// RLIMIT_AS of the command.
@@ -19,23 +19,17 @@ public struct RunBounds: Equatable, Sendable {
 
     /// Nothing is bounded.
     public init() {}
-
-    /// True: the same bounds.
-    public static func == (left: RunBounds, right: RunBounds) -> Bool {
-        left.capacity?.bytes == right.capacity?.bytes && left.capacity?.why == right.capacity?.why
-            && left.addressSpaceBytes == right.addressSpaceBytes && left.memoryBytes == right.memoryBytes && left.group == right.group
-    }
 }
 
 /// What a command used, so far or in all. What is not known is nil.
 public struct RunUse: Equatable, Sendable {
     /// From the start on.
     public var elapsedMilliseconds: UInt64 = 0
-    /// The largest process among the command and those that it waited for (wait4), or so far the command's own (VmHWM).
+    /// The largest process among the command and those that it waited for (wait4), or so far the largest seen (VmHWM).
     public var peakResidentBytes: UInt64?
-    /// The largest VmPeak that was seen of the command's process.
+    /// The largest VmPeak that was seen of one process.
     public var peakMappedBytes: UInt64?
-    /// How often that was looked at.
+    /// How often processes were looked at.
     public var sampleCount: UInt64 = 0
     /// The most that the command's control group held at once.
     public var groupPeakBytes: UInt64?
@@ -47,12 +41,13 @@ public struct RunUse: Equatable, Sendable {
     /// Nothing is known.
     public init() {}
 
-    /// Takes in what /proc/PID/status says of the command's process.
-    public mutating func add(status text: String) {
-        guard let mapped = TextFields.bytes(afterKibibytes: "VmPeak:", in: text) else { return }
+    /// Takes in one look at the processes of the run: what /proc/PID/status says of each.
+    public mutating func add(statuses: [String]) {
+        let peaks = statuses.compactMap { TextFields.bytes(afterKibibytes: "VmPeak:", in: $0) }
+        guard let mapped = peaks.max() else { return }
         sampleCount += 1
         peakMappedBytes = max(mapped, peakMappedBytes ?? 0)
-        if let resident = TextFields.bytes(afterKibibytes: "VmHWM:", in: text) {
+        if let resident = statuses.compactMap({ TextFields.bytes(afterKibibytes: "VmHWM:", in: $0) }).max() {
             peakResidentBytes = max(resident, peakResidentBytes ?? 0)
         }
     }
@@ -122,7 +117,7 @@ public struct RunEnvelope: Sendable {
         let resident = use.peakResidentBytes.map { ByteCountText.both($0) } ?? "unknown"
         lines.append(label("peak resident", resident + (isDone ? ", the largest process (wait4)" : ", so far (VmHWM)")))
         let mapped = use.peakMappedBytes.map {
-            "at least \(ByteCountText.both($0)), the command's process (VmPeak, looked at \(use.sampleCount) times)"
+            "at least \(ByteCountText.both($0)), the largest process seen (VmPeak, looked at \(use.sampleCount) times)"
         }
         lines.append(label("peak mapped", mapped ?? "unknown: it ended before VmPeak could be looked at"))
         if let bytes = use.groupPeakBytes {

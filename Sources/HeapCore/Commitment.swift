@@ -36,15 +36,19 @@ extension BoundedHeap {
         return true
     }
 
-    /// The reservation, as the layer below knows it.
+    /// The calls to the system that the heap was made with.
     ///
-    /// Safety: the table of system calls outlives the heap, as `HeapOptions` asks.
+    /// Safety: the table outlives the heap, as `HeapOptions` asks.
+    var systemCalls: UnsafePointer<cistern_os_calls> {
+        unsafe UnsafePointer<cistern_os_calls>(bitPattern: UInt(header.it.system_calls)).unsafelyUnwrapped
+    }
+
+    /// The reservation, as the layer below knows it.
     var reservation: Reservation {
-        let calls = unsafe UnsafePointer<cistern_os_calls>(bitPattern: UInt(header.it.system_calls)).unsafelyUnwrapped
-        return unsafe Reservation(
+        unsafe Reservation(
             state: cistern_reservation(
                 base: header.it.base, capacity_bytes: header.it.capacity_bytes, committed_bytes: header.it.committed_bytes,
-                committed_high_water_bytes: header.it.committed_high_water_bytes, calls: calls))
+                committed_high_water_bytes: header.it.committed_high_water_bytes, calls: systemCalls))
     }
 
     /// Writes down what of the reservation is committed now.

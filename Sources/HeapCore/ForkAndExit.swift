@@ -29,13 +29,13 @@ extension BoundedHeap {
         unlockRuns()
     }
 
-    private func lockEverything() {
+    func lockEverything() {
         lockQuarantine()
         for index in 0..<SizeClass.smallCount { lock(sizeClass(index)) }
         lockRuns()
     }
 
-    private func unlockEverything() {
+    func unlockEverything() {
         unlockRuns()
         for index in 0..<SizeClass.smallCount { unlock(sizeClass(index)) }
         unlockQuarantine()

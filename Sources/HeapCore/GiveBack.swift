@@ -108,5 +108,6 @@ extension BoundedHeap {
         }
         note(reservation)
         clearTouched(page: topPage, count: endPage &- topPage)
+        if has(CISTERN_HEAP_NOT_INHERITED) { keepFromChildren(reservation, offsetBytes: reservation.committedBytes) }
     }
 }

@@ -54,7 +54,7 @@ extension BoundedHeap {
         do throws(ReservationError) { try reservation.release() } catch { return }
     }
 
-    private func layOut(_ geometry: Geometry, _ options: HeapOptions, _ reservation: Reservation) {
+    func layOut(_ geometry: Geometry, _ options: HeapOptions, _ reservation: Reservation) {
         let incarnation = cistern_next_incarnation()
         header.it.base = uintptr_t(reservation.baseAddress)
         header.it.capacity_bytes = reservation.capacityBytes
@@ -81,13 +81,34 @@ extension BoundedHeap {
             for index in 0..<SizeClass.smallCount { sizeClass(index).it.lock.disabled = 1 }
         }
         if !options.isInheritedByFork {
-            // Where the system cannot do it, the child inherits, which costs memory and harms nothing.
             let headerBytes = UInt64(Layout.pageByteCount)
-            _ = reservation.advise(
-                .notInherited, offsetBytes: headerBytes, byteCount: reservation.capacityBytes - headerBytes)
+            keepFromChildren(reservation, offsetBytes: headerBytes)
             _ = reservation.advise(.wipeOnFork, offsetBytes: 0, byteCount: headerBytes)
         }
         header.it.incarnation = incarnation
+    }
+
+    /// Says that a fork's child gets no pages from an offset on. Where the system cannot do it, the child inherits, which costs
+    /// memory and harms nothing.
+    func keepFromChildren(_ reservation: Reservation, offsetBytes: UInt64) {
+        guard offsetBytes < reservation.capacityBytes else { return }
+        _ = reservation.advise(.notInherited, offsetBytes: offsetBytes, byteCount: reservation.capacityBytes - offsetBytes)
+    }
+
+    /// What the heap was made with, and the soft limit as it is now.
+    var options: HeapOptions {
+        var options = HeapOptions(capacityBytes: header.it.capacity_bytes)
+        options.softLimitBytes = header.it.soft_limit_bytes
+        options.alignsTo16 = header.it.size_mask & 8 != 0
+        options.isForOneThread = has(CISTERN_HEAP_SINGLE_THREAD)
+        options.isChecked = has(CISTERN_HEAP_CHECKED)
+        options.usesHugePages = has(CISTERN_HEAP_HUGE_PAGES)
+        options.isInheritedByFork = !has(CISTERN_HEAP_NOT_INHERITED)
+        // The word that `layOut` made of the function, turned back.
+        options.report = unsafe unsafeBitCast(UnsafeRawPointer(bitPattern: UInt(header.it.report_function)), to: HeapReport?.self)
+        options.reportContext = UInt(header.it.report_context)
+        unsafe options.systemCalls = systemCalls
+        return options
     }
 
     private static func flags(_ options: HeapOptions) -> UInt32 {

@@ -170,33 +170,10 @@ extension BoundedHeap {
         return Int32(bitPattern: header.it.last_refusal)
     }
 
+    /// The first address of the reservation.
+    public var baseAddress: UInt { UInt(bitPattern: unsafe headerPointer) }
+
     /// Bytes of address space reserved.
     public var capacityBytes: UInt64 { header.it.capacity_bytes }
 
-    /// Gives everything that is free back to the system at once: this thread's cache, empty spans, free pages, and what is
-    /// committed above the last byte in use.
-    ///
-    /// - Returns: bytes that the system got back.
-    @discardableResult
-    public func trim() -> UInt64 {
-        guard header.it.incarnation != 0 else { return 0 }
-        _ = scavenge()
-        lockRuns()
-        let pages = giveBack(pageLimit: UInt64.max)
-        lowerCommitment()
-        unlockRuns()
-        return pages << UInt64(Layout.pageShift)
-    }
-
-    /// For idle hosts: ends the current give-back window now. Pages that were free since the last call are given back.
-    ///
-    /// - Returns: bytes that the system got back.
-    @discardableResult
-    public func maintain() -> UInt64 {
-        guard header.it.incarnation != 0 else { return 0 }
-        lockRuns()
-        let pages = endWindow()
-        unlockRuns()
-        return pages << UInt64(Layout.pageShift)
-    }
 }

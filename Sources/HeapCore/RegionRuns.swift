@@ -145,8 +145,8 @@ extension BoundedHeap {
 
     private func region(at address: UInt) -> Ref<cistern_region> { Ref(at: address) }
 
-    /// Takes a closed record, nil when there is no room for more. All of it is zero but `heap`, `incarnation`,
-    /// and `flags`, which says whether the heap is in checked mode.
+    /// Takes a closed record, nil when there is no room for more. All that says what is in a region is zero;
+    /// `heap` is set, and `flags` says whether the heap is in checked mode.
     @_spi(Regions)
     public func takeRegionRecord() -> Ref<cistern_region>? {
         guard header.it.incarnation != 0 else { return nil }

@@ -147,7 +147,7 @@ extension BoundedRegion {
 
     var isEmpty: Bool {
         let it = record.it
-        return it.head | it.end | it.chunk | it.large | it.cleanups | it.marks | it.first_child | it.spare_child == 0
+        return it.head | it.end | it.chunk | it.large | it.cleanups | it.marks | it.first_child == 0
             && it.settled_bytes | it.run_bytes == 0 && it.flags & UInt64(CISTERN_REGION_BUSY) == 0
     }
 

@@ -51,6 +51,7 @@ extension BoundedRegion {
     func begin(_ options: RegionOptions) {
         record.it.incarnation &+= 1
         record.it.limit_bytes = options.limitBytes
+        record.it.run_high_water_bytes = 0
         record.it.flags |= UInt64(CISTERN_REGION_OPEN | (options.isOwned ? CISTERN_REGION_OWNED : 0))
     }
 
@@ -94,11 +95,11 @@ extension BoundedRegion {
     @inlinable @inline(__always)
     func closeIfEmpty(flags: UInt64) -> Bool {
         let it = record.it
-        guard _fastPath(it.flags == flags), it.chunk | it.large | it.cleanups | it.first_child | it.spare_child == 0,
-            it.parent != 0
-        else { return false }
+        guard _fastPath(it.flags == flags), _fastPath(it.parent != 0) else { return false }
         let parent = Ref<cistern_region>(regionAddress: UInt(it.parent))
-        guard _fastPath(UInt(parent.it.first_child) == record.number), parent.it.spare_child == 0 else { return false }
+        guard _fastPath(UInt(parent.it.first_child) == record.number), _fastPath(parent.it.spare_child == 0) else { return false }
+        // Cleanup actions and marks stand in a chunk. The record that it keeps for a child of its own stays with it.
+        guard _fastPath(it.chunk | it.large | it.first_child == 0) else { return false }
         parent.it.first_child = it.next
         if it.next != 0 { Ref<cistern_region>(regionAddress: UInt(it.next)).it.previous = 0 }
         record.it.flags = 0
@@ -149,12 +150,16 @@ extension BoundedRegion {
         }
     }
 
-    /// Nothing may be done to the region from here on; what is in it stays. Its spare record goes back: a busy region opens none.
+    /// Nothing may be done to the region from here on; what is in it stays. Its spare record goes back, and the one that this
+    /// one keeps, and so on: a busy region opens none.
     func becomeBusy() {
         closeFastPath()
         set(CISTERN_REGION_BUSY)
-        if let spare = Ref<cistern_region>.optional(record.it.spare_child) {
-            record.it.spare_child = 0
+        var next = Ref<cistern_region>.optional(record.it.spare_child)
+        record.it.spare_child = 0
+        while let spare = next {
+            next = .optional(spare.it.spare_child)
+            spare.it.spare_child = 0
             spare.it.parent = 0
             heap.returnRegionRecord(spare)
         }

@@ -24,7 +24,7 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    private func bucket(_ number: UInt32) -> Ref<cistern_name_bucket> { Ref(place: element(nameSegments, number)) }
+    private func bucket(_ number: UInt32) -> Ref<cistern_name_bucket> { Ref(place: element(.buckets, number)) }
 
     @inline(__always)
     private func entry(_ bucket: Ref<cistern_name_bucket>, _ index: Int) -> Ref<cistern_name_entry> {
@@ -99,23 +99,49 @@ extension RegionDirectory {
         return true
     }
 
+    /// Brings the line of a hash closer, for one who takes its name out soon.
+    @inline(__always)
+    func prefetchName(hash: UInt32) { unsafe cistern_prefetch(bucket(bucketNumber(hash)).pointer) }
+
     /// Takes a name out. Needs no memory.
+    @inline(__always)
     func removeName(hash: UInt32, slot: UInt32) {
-        let number = bucketNumber(hash)
-        var previous: Ref<cistern_name_bucket>?
-        var bucket = bucket(number)
-        while true {
-            for index in 0..<Self.entryCount where entry(bucket, index).it.slot == slot {
+        let first = bucket(bucketNumber(hash))
+        let index = index(of: slot, in: first)
+        guard index < Self.entryCount else { return removeName(slot, after: first) }
+        entry(first, index).it = cistern_name_entry()
+        header.it.name_count &-= 1
+    }
+
+    /// Without a branch for each entry: where a slot stands cannot be foretold.
+    @inline(__always)
+    private func index(of slot: UInt32, in bucket: Ref<cistern_name_bucket>) -> Int {
+        var found = Self.entryCount
+        for index in 0..<Self.entryCount { found = entry(bucket, index).it.slot == slot ? index : found }
+        return found
+    }
+
+    @inline(never)
+    private func removeName(_ slot: UInt32, after first: Ref<cistern_name_bucket>) {
+        var previous = first
+        while previous.it.overflow != 0 {
+            let bucket: Ref<cistern_name_bucket> = at(previous.it.overflow)
+            let index = index(of: slot, in: bucket)
+            if index < Self.entryCount {
                 entry(bucket, index).it = cistern_name_entry()
                 header.it.name_count &-= 1
-                if let previous, isEmpty(bucket) { cut(bucket, after: previous) }
-                if header.it.name_count < UInt64(header.it.bucket_count) &* 2 { mergeBucket() }
+                if isEmpty(bucket) { cut(bucket, after: previous) }
                 return
             }
-            guard bucket.it.overflow != 0 else { return }
             previous = bucket
-            bucket = at(bucket.it.overflow)
         }
+    }
+
+    /// Makes the table smaller by a bucket when it has too many for its names. With each slot given back and with what is left
+    /// of a budget, not with each name, so that a boundary decides first. False when it is small enough, or there is no room.
+    @inline(__always)
+    func shrinkNames() -> Bool {
+        header.it.name_count < UInt64(header.it.bucket_count) &* 2 && mergeBucket()
     }
 
     private func isEmpty(_ bucket: Ref<cistern_name_bucket>) -> Bool {
@@ -130,7 +156,7 @@ extension RegionDirectory {
     }
 
     private func addBucket() -> Bool {
-        guard header.it.bucket_count < 1 << 31, reserve(nameSegments, through: header.it.bucket_count) else { return false }
+        guard header.it.bucket_count < 1 << 31, reserve(.buckets, through: header.it.bucket_count) else { return false }
         bucket(header.it.bucket_count).it = cistern_name_bucket()
         header.it.bucket_count &+= 1
         return true
@@ -138,7 +164,7 @@ extension RegionDirectory {
 
     private func dropLastBucket() {
         header.it.bucket_count &-= 1
-        release(nameSegments, keeping: header.it.bucket_count)
+        release(.buckets, keeping: header.it.bucket_count)
     }
 
     /// Adds a bucket and moves to it what is its own from the one that stood for it.
@@ -158,23 +184,23 @@ extension RegionDirectory {
     }
 
     /// Joins the last bucket with the one that stands for it. Where the heap has no room for a longer chain, nothing happens.
-    private func mergeBucket() {
+    private func mergeBucket() -> Bool {
         guard header.it.bucket_count > 1 else {
-            if header.it.name_count == 0 {
-                freeChain(0)
-                dropLastBucket()
-            }
-            return
+            guard header.it.bucket_count == 1, header.it.name_count == 0 else { return false }
+            freeChain(0)
+            dropLastBucket()
+            return true
         }
         let last = header.it.bucket_count &- 1
         let half = UInt32(1) << UInt32(truncatingIfNeeded: 31 &- last.leadingZeroBitCount)
         guard move(from: last, to: last &- half, onlyNamed: false) else {
             _ = move(from: last &- half, to: last, onlyNamed: true)
             tidyChain(last &- half)
-            return
+            return false
         }
         freeChain(last)
         dropLastBucket()
+        return true
     }
 
     /// Moves entries from one bucket to another: all, or those whose bucket the other is. False when the heap is full; some are
@@ -211,6 +237,6 @@ extension RegionDirectory {
     func releaseAllNames() {
         for number in 0..<header.it.bucket_count { freeChain(number) }
         header.it.bucket_count = 0
-        release(nameSegments, keeping: 0)
+        release(.buckets, keeping: 0)
     }
 }

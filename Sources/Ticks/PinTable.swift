@@ -140,13 +140,23 @@ extension RegionDirectory {
     /// Hangs a dead record where its pins want it; false when none does.
     @inline(__always)
     func hang(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>, death: UInt64) -> Bool {
-        let column = groups(table, beginningBy: death)
-        let row = table.it.ignores_birth != 0 ? 0 : groups(table, endingBy: record.it.birth)
+        let count = table.it.count
+        guard count > 0 else { return false }
+        // At a boundary nearly every pin is at or before the death, and what lived long is older than all.
+        let column = group(table, count &- 1).it.low <= death ? count : groups(table, beginningBy: death)
+        let isOld = table.it.ignores_birth != 0 || group(table, 0).it.high > record.it.birth
+        let row = isOld ? 0 : groups(table, endingBy: record.it.birth)
         // What was born and removed in one tick nobody can have seen.
         guard row < column, record.it.birth < death else { return false }
         let cell = cell(table, afterGroups: row, onGroup: column &- 1)
-        setNext(table, slot, 0)
-        if cell.it.tail != 0 { setNext(table, cell.it.tail, slot) } else { cell.it.head = slot }
+        let tail = cell.it.tail
+        if table.it.is_of_contents == 0 {
+            record.it.next = 0
+            if tail != 0 { self.record(tail).it.next = slot } else { cell.it.head = slot }
+        } else {
+            setNext(table, slot, 0)
+            if tail != 0 { setNext(table, tail, slot) } else { cell.it.head = slot }
+        }
         cell.it.tail = slot
         cell.it.count &+= 1
         let weight = weight(record)

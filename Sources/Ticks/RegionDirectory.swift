@@ -12,7 +12,7 @@ import HeapCore
 /// Any thread may call anything at any time, with one lock for all, but for what is said to need none. All memory is the
 /// heap's. No operation exits, prints or calls malloc. A child of fork must not use a directory that another thread was in.
 @frozen
-public struct RegionDirectory {
+public struct RegionDirectory: @unchecked Sendable {
     let header: Ref<cistern_directory>
 
     init(header: Ref<cistern_directory>) { self.header = header }
@@ -97,10 +97,6 @@ extension RegionDirectory {
         header.it.release_context = uintptr_t(options.releaseContext)
         header.it.markers.ignores_birth = options.mode == .horizon ? 1 : 0
         header.it.contents.is_of_contents = 1
-        header.it.chunk_segments.element_byte_count = UInt32(MemoryLayout<cistern_record_chunk>.stride)
-        header.it.chunk_segments.unit = 16
-        header.it.name_segments.element_byte_count = UInt32(MemoryLayout<cistern_name_bucket>.stride)
-        header.it.name_segments.unit = 4
         unsafe cistern_open_tick_store(header.pointer, options.firstTick.number)
         header.it.floor = options.firstTick.number
     }
@@ -125,20 +121,22 @@ extension RegionDirectory {
         return UInt64(UInt(bitPattern: block)) &- header.it.base
     }
 
+    @inline(__always)
     func free(_ offset: UInt64, _ byteCount: UInt) {
         guard offset != 0 else { return }
         header.it.block_byte_count &-= UInt64(byteCount)
         unsafe heap.deallocate(Bytes.pointer(address(offset)), byteCount: Int(byteCount))
     }
 
+    @inline(__always)
     private func part<Record>(_ byteOffset: Int) -> Ref<Record> {
         Ref(place: UInt(bitPattern: unsafe header.pointer) &+ UInt(bitPattern: byteOffset))
     }
 
-    var chunkSegments: Ref<cistern_segments> { part(CISTERN_CHUNK_SEGMENTS_OFFSET) }
-    var nameSegments: Ref<cistern_segments> { part(CISTERN_NAME_SEGMENTS_OFFSET) }
-    var markers: Ref<cistern_pin_table> { part(CISTERN_MARKERS_OFFSET) }
-    var contents: Ref<cistern_pin_table> { part(CISTERN_CONTENTS_OFFSET) }
+    @inline(__always) var chunkSegments: Ref<cistern_segments> { part(CISTERN_CHUNK_SEGMENTS_OFFSET) }
+    @inline(__always) var nameSegments: Ref<cistern_segments> { part(CISTERN_NAME_SEGMENTS_OFFSET) }
+    @inline(__always) var markers: Ref<cistern_pin_table> { part(CISTERN_MARKERS_OFFSET) }
+    @inline(__always) var contents: Ref<cistern_pin_table> { part(CISTERN_CONTENTS_OFFSET) }
 
     // MARK: Locks
 

@@ -33,7 +33,7 @@ extension RegionDirectory {
     /// that hold too much, and frees some of what nobody needs.
     ///
     /// - Parameters:
-    ///   - budget: how many tombstones to free at most; `nil`: twice the removals of the tick, at least 64. What is left over
+    ///   - budget: how many tombstones to free at most, and buckets of names with what is left of it; `nil`: twice the removals of the tick, at least 64. What is left over
     ///     costs memory, nothing else.
     ///   - time: the host's clock, in any unit, for the age of readers; 0: as before.
     /// - Throws: `tickExhausted`.
@@ -87,12 +87,39 @@ extension RegionDirectory {
         header.it.staged_count = 0
         header.it.staged_held_count = 0
         header.it.staged_held_byte_count = 0
+        // Three cold lines for each removal: its live part is asked for far ahead, then the line of its name, which it takes the
+        // live part to know. No chunk has the number that the last ones begin with.
+        var lastFar: (chunk: UInt32, records: UInt64) = (.max, 0)
+        var lastNear = lastFar
+        var last = lastFar
+        var far = slot
+        var near = slot
+        var steps = 0
         while slot != 0 {
-            let record = record(slot)
+            while far != 0, steps < 2 &* Self.prefetchDistance {
+                let record = record(far, &lastFar)
+                unsafe cistern_prefetch(livePart(record).pointer)
+                far = record.it.next
+                steps &+= 1
+                if steps <= Self.prefetchDistance { continue }
+                near = prefetchName(near, &lastNear)
+            }
+            steps &-= 1
+            let record = record(slot, &last)
             let next = record.it.next
             if classify(slot, record, tick) { report.retainedCount &+= 1 } else { report.annihilatedCount &+= 1 }
             slot = next
         }
+    }
+
+    private static var prefetchDistance: Int { 12 }
+
+    /// The staged record after this one.
+    @inline(__always)
+    private func prefetchName(_ slot: UInt32, _ last: inout (chunk: UInt32, records: UInt64)) -> UInt32 {
+        let record = record(slot, &last)
+        prefetchName(hash: livePart(record).it.hash)
+        return record.it.next
     }
 
     @inline(__always)
@@ -112,8 +139,8 @@ extension RegionDirectory {
             header.it.annihilated_total &+= 1
             return false
         }
-        part.it.changed = tick
         if has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) || (contents.it.count > 0 && hang(contents, slot, record, death: tick)) {
+            part.it.changed = tick
             record.it.state |= UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
         } else {
             release(part)
@@ -123,6 +150,7 @@ extension RegionDirectory {
         return true
     }
 
+    @inline(__always)
     private func freeLivePart(_ offset: UInt64) {
         free(offset, UInt(MemoryLayout<cistern_live_part>.size))
         header.it.live_part_count &-= 1
@@ -136,6 +164,7 @@ extension RegionDirectory {
             header.it.name_byte_count &-= UInt64(byteCount)
         }
         returnSlot(slot)
+        _ = shrinkNames()
     }
 
     // MARK: Purge
@@ -158,6 +187,9 @@ extension RegionDirectory {
             header.it.purged_total &+= 1
             freed &+= 1
         }
+        // What is left goes into a table of names that has become too large.
+        var rest = budget &- freed
+        while rest > 0, shrinkNames() { rest &-= 1 }
         return freed
     }
 

@@ -3,41 +3,40 @@ import HeapCore
 
 // Safety: see RegionDirectory.swift; an index is below what `reserve` was last asked for.
 
-// An array that grows and shrinks by a segment, so that no growth copies elements: eight segments of `unit` elements, then
-// eight for each doubling. The table of the segments is copied when it grows; it has at most some 230 entries.
+// An array in segments of one size, so that growing copies no element, and none ever moves. Only the table of the segments is
+// copied when it doubles: 8 bytes for each 64 buckets of names or 32 chunks of records, half a megabyte at ten million regions.
 extension RegionDirectory {
-    /// Number of the segment that holds an index, and where in it.
+    /// The two kinds of elements; the numbers are constants where they are used.
+    /// Not without a raw type: the compiler would bring hashing along, and its random seed.
+    enum Elements: UInt8 {
+        case chunks
+        case buckets
+
+        @inline(__always) var byteCount: UInt {
+            UInt(self == .chunks ? MemoryLayout<cistern_record_chunk>.stride : MemoryLayout<cistern_name_bucket>.stride)
+        }
+        /// Elements in a segment, as a power of two.
+        @inline(__always) var shift: UInt32 { self == .chunks ? 5 : 6 }
+        @inline(__always) var segmentBytes: UInt { byteCount << UInt(shift) }
+    }
+
     @inline(__always)
-    private func place(_ segments: Ref<cistern_segments>, _ index: UInt32) -> (segment: UInt32, within: UInt32) {
-        let shift = UInt32(truncatingIfNeeded: segments.it.unit.trailingZeroBitCount)
-        let units = index >> shift
-        guard units >= 8 else { return (units, index & (segments.it.unit &- 1)) }
-        let octave = 28 &- UInt32(truncatingIfNeeded: units.leadingZeroBitCount)
-        return (8 &+ octave &* 8 &+ (units >> octave & 7), index & ((segments.it.unit << octave) &- 1))
-    }
-
-    private func elementCount(_ segments: Ref<cistern_segments>, _ segment: UInt32) -> UInt32 {
-        segment < 8 ? segments.it.unit : segments.it.unit << (segment / 8 - 1)
-    }
-
-    private func segmentBytes(_ segments: Ref<cistern_segments>, _ segment: UInt32) -> UInt {
-        UInt(elementCount(segments, segment)) * UInt(segments.it.element_byte_count)
-    }
+    private func segments(_ kind: Elements) -> Ref<cistern_segments> { kind == .chunks ? chunkSegments : nameSegments }
 
     /// Address of an element.
     @inline(__always)
-    func element(_ segments: Ref<cistern_segments>, _ index: UInt32) -> UInt {
-        let place = place(segments, index)
-        let segment: Ref<UInt64> = at(segments.it.table &+ UInt64(place.segment) &* 8)
-        return address(segment.it) &+ UInt(place.within) &* UInt(segments.it.element_byte_count)
+    func element(_ kind: Elements, _ index: UInt32) -> UInt {
+        let segment: Ref<UInt64> = at(segments(kind).it.table &+ UInt64(index &>> kind.shift) &* 8)
+        return address(segment.it) &+ UInt(index & ((1 &<< kind.shift) &- 1)) &* kind.byteCount
     }
 
     /// Makes room for the element at `index`; false when the heap is full. A new segment's bytes are undefined.
-    func reserve(_ segments: Ref<cistern_segments>, through index: UInt32) -> Bool {
-        let segment = place(segments, index).segment
+    func reserve(_ kind: Elements, through index: UInt32) -> Bool {
+        let segments = segments(kind)
+        let segment = index >> kind.shift
         guard segment >= segments.it.segment_count else { return true }
         if segment >= segments.it.table_capacity, !growTable(segments) { return false }
-        let block = allocate(segmentBytes(segments, segment))
+        let block = allocate(kind.segmentBytes)
         guard block != 0 else { return false }
         let entry: Ref<UInt64> = at(segments.it.table &+ UInt64(segment) &* 8)
         entry.it = block
@@ -58,12 +57,18 @@ extension RegionDirectory {
     }
 
     /// Gives back the segments that hold none of the first `count` elements; with a count of 0 the table too.
-    func release(_ segments: Ref<cistern_segments>, keeping count: UInt32) {
-        let kept = count == 0 ? 0 : place(segments, count &- 1).segment &+ 1
+    @inline(__always)
+    func release(_ kind: Elements, keeping count: UInt32) {
+        let kept = (count &+ ((1 &<< kind.shift) &- 1)) >> kind.shift
+        if segments(kind).it.segment_count > kept { releaseSegments(kind, keeping: kept) }
+    }
+
+    private func releaseSegments(_ kind: Elements, keeping kept: UInt32) {
+        let segments = segments(kind)
         while segments.it.segment_count > kept {
             segments.it.segment_count &-= 1
             let entry: Ref<UInt64> = at(segments.it.table &+ UInt64(segments.it.segment_count) &* 8)
-            free(entry.it, segmentBytes(segments, segments.it.segment_count))
+            free(entry.it, kind.segmentBytes)
         }
         if kept == 0 {
             free(segments.it.table, UInt(segments.it.table_capacity) * 8)

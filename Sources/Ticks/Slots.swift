@@ -11,13 +11,21 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    func chunk(_ number: UInt32) -> Ref<cistern_record_chunk> { Ref(place: element(chunkSegments, number)) }
+    func chunk(_ number: UInt32) -> Ref<cistern_record_chunk> { Ref(place: element(.chunks, number)) }
 
     @inline(__always)
     func record(_ slot: UInt32) -> Ref<cistern_region_record> {
         let index = slot &- 1
         let records = chunk(index >> 8).it.records
         return at(records &+ UInt64(index & 255) &* UInt64(MemoryLayout<cistern_region_record>.stride))
+    }
+
+    /// The same for one who walks: neighbours mostly share a chunk, which is looked up once.
+    @inline(__always)
+    func record(_ slot: UInt32, _ last: inout (chunk: UInt32, records: UInt64)) -> Ref<cistern_region_record> {
+        let index = slot &- 1
+        if last.chunk != index >> 8 { last = (index >> 8, chunk(index >> 8).it.records) }
+        return at(last.records &+ UInt64(index & 255) &* UInt64(MemoryLayout<cistern_region_record>.stride))
     }
 
     /// The record of an id, alive or dead; nil when the slot is another's by now.
@@ -80,10 +88,10 @@ extension RegionDirectory {
         let isNew = header.it.vacant_chunk == 0
         let number = isNew ? header.it.chunk_count : header.it.vacant_chunk &- 1
         // Slots are 32-bit numbers that begin with 1.
-        guard number < UInt32.max >> 8, reserve(chunkSegments, through: number) else { return false }
+        guard number < UInt32.max >> 8, reserve(.chunks, through: number) else { return false }
         let block = allocate(Self.chunkBytes)
         guard block != 0 else {
-            if isNew { release(chunkSegments, keeping: number) }
+            if isNew { release(.chunks, keeping: number) }
             return false
         }
         if isNew { header.it.chunk_count &+= 1 } else { unlist(number, from: .vacant) }
@@ -115,7 +123,7 @@ extension RegionDirectory {
         }
         if count < header.it.chunk_count {
             header.it.chunk_count = count
-            release(chunkSegments, keeping: count)
+            release(.chunks, keeping: count)
         }
     }
 
@@ -153,6 +161,6 @@ extension RegionDirectory {
     func releaseAllChunks() {
         for number in 0..<header.it.chunk_count { free(chunk(number).it.records, Self.chunkBytes) }
         header.it.chunk_count = 0
-        release(chunkSegments, keeping: 0)
+        release(.chunks, keeping: 0)
     }
 }

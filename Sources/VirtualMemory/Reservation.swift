@@ -68,7 +68,8 @@ public struct Reservation {
         unsafe state.committed_high_water_bytes = max(end, committedHighWaterBytes)
     }
 
-    /// Makes everything from an offset on unusable again, the offset rounded up to a page.
+    /// Makes everything from an offset on unusable again, the offset rounded up to a page. Advice that was given about it is
+    /// forgotten.
     ///
     /// - Throws: when the system refuses; nothing has changed then.
     public mutating func uncommit(downTo extentBytes: UInt64) throws(ReservationError) {
@@ -78,6 +79,9 @@ public struct Reservation {
         let code = unsafe state.calls.pointee.uncommit(state.calls.pointee.context, address(end), Int(byteCount))
         guard code == 0 else { throw error(.uncommit, byteCount: byteCount, code: code) }
         unsafe state.committed_bytes = end
+        // A mapping without the name would stay one of its own for ever. A refusal is harmless, as in `reserve`.
+        _ = unsafe state.calls.pointee.set_name(
+            state.calls.pointee.context, address(end), Int(byteCount), cistern_os_mapping_name())
     }
 
     /// Takes the memory behind whole pages away; they stay usable.

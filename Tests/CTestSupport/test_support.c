@@ -98,10 +98,33 @@ static int fault_read_file(void *context, const char *path, void *buffer, size_t
   return cistern_os_system()->read_file(NULL, path, buffer, capacity, byte_count);
 }
 
+// The calls about programs have a code of their own to refuse with: they are not among those that a heap makes all the time.
+static int fault_find_program(void *context, const cistern_program *program) {
+  cistern_fault_table *table = context;
+  return table->find_code != 0 ? table->find_code : cistern_os_system()->find_program(NULL, program);
+}
+
+static int fault_replace_process(void *context, const cistern_program *program) {
+  cistern_fault_table *table = context;
+  return table->start_code != 0 ? table->start_code : cistern_os_system()->replace_process(NULL, program);
+}
+
+static int fault_start_program(void *context, const cistern_program *program, int32_t *identifier) {
+  cistern_fault_table *table = context;
+  return table->start_code != 0 ? table->start_code : cistern_os_system()->start_program(NULL, program, identifier);
+}
+
+static int fault_wait_for_program(void *context, int32_t identifier, cistern_program_end *end) {
+  cistern_fault_table *table = context;
+  int code = cistern_os_system()->wait_for_program(NULL, identifier, end);
+  return table->wait_code != 0 ? table->wait_code : code;
+}
+
 void cistern_fault_table_init(cistern_fault_table *table) {
   *table = (cistern_fault_table){
       .calls = {table, fault_reserve, fault_release, fault_commit, fault_decommit, fault_uncommit, fault_advise, fault_set_name,
-                fault_read_limit, fault_read_file},
+                fault_read_limit, fault_read_file, fault_find_program, fault_replace_process, fault_start_program,
+                fault_wait_for_program},
       .fail_at = UINT64_MAX,
       .fail_code = ENOMEM,
   };
@@ -365,6 +388,32 @@ uint64_t cistern_test_resident_page_count(uintptr_t address, size_t byte_count) 
   if (flags != NULL && mincore((void *)address, byte_count, flags) == 0)
     for (size_t index = 0; index < pages; index++) count += flags[index] & 1;
   free(flags);
+  return count;
+}
+
+uint64_t cistern_test_mapped_page_count(uintptr_t address, size_t byte_count) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  uint64_t count = 0;
+  unsigned char flag;
+  uintptr_t first = address & ~(uintptr_t)(page - 1);
+  for (size_t offset = 0; offset < byte_count; offset += page) count += mincore((void *)(first + offset), page, &flag) == 0;
+  return count;
+}
+
+uint64_t cistern_test_mapping_count_in(uintptr_t address, size_t byte_count, uint64_t *named_count) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  uint64_t count = 0;
+  *named_count = 0;
+  if (maps == NULL) return 0;
+  char line[512];
+  while (fgets(line, sizeof line, maps) != NULL) {
+    char *rest = line;
+    uintptr_t start = strtoull(line, &rest, 16);
+    if (start < address || start >= address + byte_count) continue;
+    count++;
+    if (strstr(line, "[anon:cistern heap]") != NULL) (*named_count)++;
+  }
+  fclose(maps);
   return count;
 }
 

@@ -60,6 +60,59 @@ import Testing
     func holds(_ address: UInt?) -> Bool { unsafe cistern_contains(.init(heap), pointer(address)) }
     func trim() -> Int { unsafe cistern_trim(.init(heap)) }
     func verify() -> Bool { unsafe cistern_verify(.init(heap)) }
+    func discard() -> (status: cistern_status, byteCount: Int) {
+        var byteCount = -1
+        let status = unsafe cistern_discard(.init(heap), &byteCount)
+        return (status, byteCount)
+    }
+    func trimAtSafePoint() -> Int { unsafe cistern_trim_at_safe_point(.init(heap)) }
+
+    func handOver(_ name: String, _ arguments: [String]) -> cistern_status {
+        unsafe withList([name] + arguments) { unsafe cistern_hand_over(.init(heap), name, $0, nil) }
+    }
+
+    func handOverAndWait(
+        _ name: String, _ arguments: [String], outcomeByteCount: Int = MemoryLayout<cistern_program_outcome>.size
+    ) -> (status: cistern_status, outcome: cistern_program_outcome) {
+        var outcome = cistern_program_outcome()
+        outcome.struct_byte_count = outcomeByteCount
+        outcome.process = 99
+        let status = unsafe withList([name] + arguments) {
+            unsafe cistern_hand_over_and_wait(.init(heap), name, $0, nil, &outcome)
+        }
+        return (status, outcome)
+    }
+
+    func handOverAndStart(_ name: String) -> (status: cistern_status, process: Int32) {
+        var outcome = cistern_program_outcome()
+        outcome.struct_byte_count = MemoryLayout<cistern_program_outcome>.size
+        let status = unsafe withList([name]) { unsafe cistern_hand_over_and_start(.init(heap), name, $0, nil, &outcome) }
+        return (status, outcome.process)
+    }
+
+    /// What happens without a heap, a name, or a place for the outcome.
+    func handOverOfNothing() -> [cistern_status] {
+        var outcome = cistern_program_outcome()
+        outcome.struct_byte_count = MemoryLayout<cistern_program_outcome>.size
+        return unsafe withList(["true"]) { list in
+            unsafe [
+                cistern_hand_over(nil, "true", list, nil), cistern_hand_over(.init(heap), nil, list, nil),
+                cistern_hand_over(.init(heap), "true", nil, nil), cistern_hand_over_and_wait(nil, "true", list, nil, &outcome),
+                cistern_hand_over_and_wait(.init(heap), "true", list, nil, nil),
+                cistern_hand_over_and_start(.init(heap), nil, list, nil, &outcome), cistern_discard(nil, nil),
+            ]
+        }
+    }
+
+    /// A list as C has it, for the time of a call.
+    private func withList<Result>(
+        _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+    ) -> Result {
+        var list: [UnsafeMutablePointer<CChar>?] = unsafe texts.map { unsafe strdup($0) }
+        unsafe list.append(nil)
+        defer { for index in unsafe list.indices { unsafe free(list[index]) } }
+        return unsafe body(list)
+    }
 
     private func address(_ pointer: UnsafeMutableRawPointer?) -> UInt? { unsafe pointer.map { UInt(bitPattern: $0) } }
     private func pointer(_ address: UInt?) -> UnsafeMutableRawPointer? {
@@ -267,6 +320,16 @@ extension FaceSuites {
                     "the capacity is above 128 GiB", "the system refused to reserve the capacity",
                     "the system refused to make the heap's first pages usable", "4096 heaps are alive in this process",
                     "unknown status",
+                ])
+            let ofPrograms = (UInt32(56)...63).map { number in
+                unsafe String(cString: cistern_status_text(cistern_status(rawValue: number)))
+            }
+            #expect(
+                ofPrograms == [
+                    "there is no such program", "the program is there and cannot be executed",
+                    "arguments and environment are more than the system takes", "no memory for the program, or no process",
+                    "the program was started, and how it ended cannot be learned", "the system refused to start the program",
+                    "a region of the heap is open", "unknown status",
                 ])
         }
 

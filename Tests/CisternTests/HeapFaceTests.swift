@@ -75,6 +75,29 @@ extension FaceSuites {
             #expect(heap.verify() == nil)
         }
 
+        @Test func aPictureOfTheHeap() throws {
+            let heap = try Heap(capacityBytes: 64 << 20)
+            let large = try #require(heap.take(1 << 20))
+            // More stretches than the first guess has room for.
+            let blocks = try (0..<300).map { try #require(heap.take(1000 + $0 % 2)) }
+            for (number, block) in blocks.enumerated() where number % 2 == 0 { heap.give(block, 1000) }
+            heap.trim()
+            let picture = heap.snapshot()
+            let now = heap.statistics
+            #expect(picture.stretches.count > 100)
+            #expect(picture.capacityBytes == now.capacityBytes)
+            #expect(picture.committedBytes == now.committedBytes)
+            #expect(picture.handedOutBytes == now.liveBlockBytes + now.cachedBytes)
+            #expect(picture.byteCount(of: .span) == now.spanBytes)
+            #expect(picture.holeBytes >= 100_000)
+            #expect(picture.touchedBytes <= now.touchedBytes && picture.touchedBytes + 4096 > now.touchedBytes)
+            #expect(picture.stretches.contains { $0.kind == .block && $0.byteCount == 1 << 20 })
+            heap.give(large)
+            #expect(try heap.discard() > 0)
+            #expect(heap.snapshot().stretches.map(\.kind) == [.fixed, .unused, .reserved])
+            #expect(heap.snapshot().handedOutBytes == 0)
+        }
+
         @Test func aRefusedCommitIsNamed() throws {
             let table = FaultTable()
             do {

@@ -107,6 +107,13 @@ func isMapped(_ address: UInt) throws -> Bool {
         unsafe cistern_fault_table_set_file(pointer, "/proc/self/statm", "\(mappedPages) 1 1 1 0 1 0\n")
     }
 
+    /// What the calls about programs are refused with; 0: not at all.
+    func setProgramCodes(find: Int32 = 0, start: Int32 = 0, wait: Int32 = 0) {
+        unsafe pointer.pointee.find_code = find
+        unsafe pointer.pointee.start_code = start
+        unsafe pointer.pointee.wait_code = wait
+    }
+
     var reserveCount: UInt64 { unsafe pointer.pointee.reserve_count }
     var liveReservations: UInt64 { unsafe pointer.pointee.live_reservations }
 }

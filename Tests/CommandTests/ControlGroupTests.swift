@@ -167,7 +167,8 @@ extension CommandSuites {
             let outcome = try scratch.shell(
                 """
                 chmod 755 .
-                exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$cistern" run --memory 64M --envelope sh -c 'echo went on; exit 6'
+                exec setpriv --reuid=65534 --regid=65534 --clear-groups -- \\
+                    "$cistern" run --memory 64M --envelope sh -c 'echo went on; exit 6'
                 """)
             if outcome.errors.contains("setpriv: ") {
                 print("withoutPermission: skipped, this user cannot become another: \(outcome.errors)")
@@ -208,6 +209,7 @@ extension CommandSuites {
         @Test func groupsThatCannotBeMade() throws {
             // Version 2 without the controller, and a bound that a tree of plain files cannot take: said, and nothing stays.
             let tree = try machine()
+            defer { tree.isNeeded() }
             guard case .failure(let without) = MemoryGroup.make(limitBytes: 1 << 20, files: .of(tree)) else {
                 Issue.record("made")
                 return

@@ -183,7 +183,8 @@ extension CommandSuites {
                 if fence.language == "yaml" { try scratch.write("\(number).yaml", fence.text) }
             }
             let yaml = try scratch.shell(
-                "python3 -c 'import yaml' 2>/dev/null || exit 9; python3 -c 'import glob, yaml; [yaml.safe_load(open(f)) for f in glob.glob(\"*.yaml\")]'"
+                "python3 -c 'import yaml' 2>/dev/null || exit 9; "
+                    + "python3 -c 'import glob, yaml; [yaml.safe_load(open(f)) for f in glob.glob(\"*.yaml\")]'"
             )
             if yaml.exitCode == 9 {
                 print("thePageAboutContainers: python3 has no yaml module, the YAML is not parsed")

@@ -7,6 +7,7 @@ import Testing
 /// A machine of 3.8 GiB with two processors, in version 2 group /job below one with a limit.
 func machine() throws -> Scratch {
     let tree = try Scratch()
+    defer { tree.isNeeded() }
     try tree.write(
         "proc/meminfo",
         """
@@ -50,6 +51,7 @@ extension SystemFiles {
 @Suite struct ReadingTests {
     @Test func aWholeMachine() throws {
         let tree = try machine()
+        defer { tree.isNeeded() }
         let all = Surroundings.read(.of(tree))
         let groups = all.limits.readings.filter { $0.limit.kind != .addressSpace && $0.limit.kind != .data }
         #expect(groups.map(\.name) == ["memory.high", "memory.max", "machine memory"])
@@ -86,6 +88,7 @@ extension SystemFiles {
     func oneFileIsSpoiled(_ name: String) throws {
         for text in ["", "\u{1}\u{2}\n", "-1\n", "99999999999999999999999999\n", String(repeating: "x", count: 100_000)] {
             let tree = try machine()
+            defer { tree.isNeeded() }
             try tree.write(name, text)
             let all = Surroundings.read(.of(tree))
             if name != "proc/sys/kernel/ostype", name != "proc/self/cgroup", !(name.hasSuffix("memory.max") && text.hasPrefix("9")) {
@@ -94,6 +97,7 @@ extension SystemFiles {
             check(all, without: name)
         }
         let tree = try machine()
+        defer { tree.isNeeded() }
         tree.remove(name)
         check(Surroundings.read(.of(tree)), without: name)
         // A directory in the file's place: opened, and refused when it is read.
@@ -116,7 +120,9 @@ extension SystemFiles {
     }
 
     @Test func nothingIsThere() throws {
-        let all = Surroundings.read(.of(try Scratch()))
+        let tree = try Scratch()
+        defer { tree.isNeeded() }
+        let all = Surroundings.read(.of(tree))
         #expect(all.processors.count == 1 && all.processors.unreadables.count == 2)
         #expect(all.memory.totalBytes == nil && all.memory.overcommitMode == nil)
         #expect(all.unreadables.contains { $0.subject == "/proc/meminfo" && $0.code == ENOENT })
@@ -140,6 +146,7 @@ extension SystemFiles {
             "sys/fs/cgroup/outer/job/memory.pressure", "proc/sys/kernel/osrelease",
         ]
         let tree = try machine()
+        defer { tree.isNeeded() }
         for _ in 0..<200 {
             for name in names where Bool.random(using: &random) {
                 try tree.write(
@@ -161,6 +168,7 @@ extension SystemFiles {
         ] as [(String, UInt64?)])
     func listsOfProcessors(text: String, count: UInt64?) throws {
         let tree = try machine()
+        defer { tree.isNeeded() }
         try tree.write("sys/devices/system/cpu/online", text + "\n")
         #expect(Processors.read(.of(tree)).onlineCount == count)
     }
@@ -173,6 +181,7 @@ extension SystemFiles {
         ] as [(String, UInt64, UInt64?)])
     func quotas(text: String, count: UInt64, hundredths: UInt64?) throws {
         let tree = try machine()
+        defer { tree.isNeeded() }
         tree.remove("sys/fs/cgroup/outer/cpu.max")
         try tree.write("sys/fs/cgroup/outer/job/cpu.max", text + "\n")
         let processors = Processors.read(.of(tree))
@@ -181,6 +190,7 @@ extension SystemFiles {
 
     @Test func versionOneGroups() throws {
         let tree = try machine()
+        defer { tree.isNeeded() }
         try tree.write("proc/self/cgroup", "4:memory:/a\n2:cpu,cpuacct:/c\n")
         try tree.write(
             "proc/self/mountinfo",
@@ -208,10 +218,11 @@ extension SystemFiles {
 
     @Test func peaksOfAProcess() {
         var use = RunUse()
-        use.add(status: "Name:\tx\nVmPeak:\t  2000 kB\nVmHWM:\t 100 kB\n")
-        use.add(status: "VmPeak:\t  1000 kB\nVmHWM:\t 300 kB\n")
-        use.add(status: "State:\tZ (zombie)\n")
-        use.add(status: "VmPeak:\t  18446744073709551615 kB\n")
+        use.add(statuses: ["Name:\tx\nVmPeak:\t  2000 kB\nVmHWM:\t 100 kB\n"])
+        use.add(statuses: ["VmPeak:\t  1000 kB\nVmHWM:\t 300 kB\n", "VmPeak:\t  1500 kB\nVmHWM:\t 200 kB\n"])
+        use.add(statuses: ["State:\tZ (zombie)\n"])
+        use.add(statuses: [])
+        use.add(statuses: ["VmPeak:\t  18446744073709551615 kB\n"])
         #expect(use.sampleCount == 2 && use.peakMappedBytes == 2000 << 10 && use.peakResidentBytes == 300 << 10)
     }
 }

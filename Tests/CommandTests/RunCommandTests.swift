@@ -27,7 +27,8 @@ extension CommandSuites {
         @Test func bytesAndWords() throws {
             let scratch = try Scratch()
             let all = try scratch.shell(
-                "set -- --memory '' ' a  b' '*' '$x' -- --help \"$(printf 'x\\377\\376y')\"; \"$cistern\" run --envelope -- printf '%s\\0' \"$@\""
+                "set -- --memory '' ' a  b' '*' '$x' -- --help \"$(printf 'x\\377\\376y')\"; "
+                    + "\"$cistern\" run --envelope -- printf '%s\\0' \"$@\""
             )
             #expect(all.exitCode == 0)
             let expected = ["--memory", "", " a  b", "*", "$x", "--", "--help"].map { Array($0.utf8) } + [[0x78, 0xFF, 0xFE, 0x79]]
@@ -54,9 +55,12 @@ extension CommandSuites {
             }
         }
 
-        @Test func peaksOfTheCommand() throws {
-            let outcome = try Scratch().cistern(
-                ["run", "--json", "python3", "-c", "import time; x = bytearray(100 << 20); time.sleep(0.3)"])
+        /// Of the command itself, and of what it starts.
+        @Test(arguments: ["", "true; ", "sh -c \"$1\"; exit; "])
+        func peaksOfTheCommand(_ prefix: String) throws {
+            let hog = "python3 -c 'import time; x = bytearray(100 << 20); time.sleep(0.4)'"
+            let script = prefix.contains("$1") ? prefix : "\(prefix)\(hog); true"
+            let outcome = try Scratch().cistern(["run", "--json", "sh", "-c", script, "sh", hog + "; true"])
             let after = try #require(outcome.errorLines.last, "\(outcome)")
             func number(_ name: String) -> UInt64 {
                 after.split(separator: "\"\(name)\":").last.flatMap { UInt64($0.prefix { $0 >= "0" && $0 <= "9" }) } ?? 0
@@ -76,7 +80,7 @@ extension CommandSuites {
             if soft.errors.contains("setpriv") {
                 print("boundsTheAddressSpace: not as another user: \(soft.errors)")
             } else {
-                #expect(soft.isRefusal(125) && soft.errors.contains("no more than the hard limit"), "\(soft)")
+                #expect(soft.exitCode == 125 && soft.outputBytes.isEmpty && soft.errors.contains("no more than the hard limit"), "\(soft)")
             }
         }
 
@@ -132,6 +136,23 @@ extension CommandSuites {
                 """
             let outcome = try Scratch().shell("exec bash -c \"$1\" \"$cistern\"", [script])
             #expect(outcome.output == "ready\ngot\nexit 3\n" && !outcome.errors.contains("cistern run:"), "\(outcome)")
+        }
+
+        @Test func inheritedChildrenAndDispositions() throws {
+            let scratch = try Scratch()
+            // A child of the shell that became cistern is taken when it ends, not left a zombie.
+            let adopted = try scratch.shell(
+                "sleep 0.05 & exec \"$cistern\" run sh -c 'sleep 0.5; test -d /proc/$0 && echo there || echo gone' $!")
+            #expect(adopted.output == "gone\n" && adopted.exitCode == 0, "\(adopted)")
+            // What is ignored and blocked is for the command what it was for cistern.
+            for ignored in ["", "--ignore-signal=CHLD --ignore-signal=HUP", "--block-signal=USR1 --block-signal=CHLD"] {
+                let show = "grep -E '^Sig(Ign|Blk)' /proc/self/status"
+                let direct = try scratch.shell("exec env \(ignored) \(show)")
+                let run = try scratch.shell("exec env \(ignored) \"$cistern\" run \(show)")
+                #expect(run.exitCode == 0 && run.output == direct.output && direct.output.contains("SigBlk"), "\(run) \(direct)")
+            }
+            let status = try scratch.shell("exec env --ignore-signal=CHLD \"$cistern\" run sh -c 'exit 3'")
+            #expect(status.exitCode == 3, "\(status)")
         }
 
         @Test func aCommandThatASignalEnds() throws {

@@ -40,6 +40,9 @@ final class Scratch {
 
     deinit { _ = try? Self.spawn(["rm", "-rf", path]) }
 
+    /// Keeps the directory up to here, where only its path is used.
+    func isNeeded() { withExtendedLifetime(self) {} }
+
     /// Writes a file, and makes the directories above it.
     func write(_ name: String, _ text: String) throws {
         try makeDirectory(name.split(separator: "/").dropLast().joined(separator: "/"))

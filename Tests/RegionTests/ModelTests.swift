@@ -33,5 +33,27 @@ extension RegionSuites {
                 #expect(heap.destroy())
             }
         }
+
+        /// What goes wrong behind the oracle's back must be noticed.
+        enum Sabotage: CaseIterable { case content, closing, cleanup, bytes, heapBlock }
+
+        @Test(arguments: Sabotage.allCases) func aFaultIsNoticed(sabotage: Sabotage) throws {
+            let heap = try TestHeap(64 << 20)
+            var program = ModelProgram(heap, seed: 7, steps: 4000, mostBytes: 60_000)
+            #expect(program.run(steps: 300, checkEvery: 50, isLast: false) == nil)
+            let victim = try #require(program.all.first { !$0.objects.isEmpty && $0.children.isEmpty })
+            switch sabotage {
+            case .content:
+                let object = try #require(victim.objects.first { $0.size > 0 })
+                cistern_test_write_byte(object.start, 0xEE)
+                cistern_test_write_byte(object.start, cistern_test_holds(object.start, object.size, object.seed) ? 0xEF : 0xEE)
+            case .closing: #expect(victim.region.core.close() == .done)
+            case .cleanup: program.expectedRuns.append(0)
+            case .bytes: #expect(victim.region.allocate(60_000) != nil && victim.region.child() != nil)
+            case .heapBlock: #expect(heap.allocate(100) != nil)
+            }
+            #expect(program.run(steps: 50, checkEvery: 1) != nil)
+            heap.destroy()
+        }
     }
 }

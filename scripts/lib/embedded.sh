@@ -6,6 +6,7 @@ readonly embedded_allowed_symbols='
 memset memcpy memmove memcmp strlen
 mmap munmap mprotect madvise prctl getrlimit getenv __libc_single_threaded sysconf syscall
 open close read pread fstat getpid gettid sched_yield
+execve posix_spawn waitpid faccessat fstatat environ strchr strcspn
 __errno_location __stack_chk_fail _GLOBAL_OFFSET_TABLE_
 '
 

@@ -176,6 +176,36 @@ typedef struct creplay_spawn_outcome {
 // Runs a child to its end and keeps the first `capacity` bytes of the captured descriptor.
 creplay_spawn_outcome creplay_run_child(const creplay_spawn *_Nonnull spawn, void *_Nonnull output, size_t capacity);
 
+// ---- A program's memory, seen from outside ----
+
+typedef struct creplay_watch {
+  const char *_Nullable const *_Nonnull arguments;  // NULL at the end; the first is a path
+  const char *_Nullable group_file;                 // cgroup.procs of the group to run in; NULL: this process's own group
+  uint32_t interval_milliseconds;                   // from one sample to the next
+} creplay_watch;
+
+typedef struct creplay_watch_outcome {
+  int32_t error;          // errno of fork or wait; 0: the program ran
+  int32_t exit_code;      // -1 when it ended by a signal
+  int32_t signal;
+  uint32_t sample_count;
+  uint64_t peak_proportional_bytes;  // the largest sum of PSS over the program and its descendants
+  uint64_t nanoseconds;
+} creplay_watch_outcome;
+
+// The exit code of a child that could not enter the group.
+enum { CREPLAY_WATCH_NOT_IN_GROUP = 125 };
+
+// Runs a program to its end and samples what it and its descendants take.
+creplay_watch_outcome creplay_watch_program(const creplay_watch *_Nonnull watch);
+
+// ---- A trace's records, for a replay that is looked at ----
+
+// Maps a flat file for reading until the process ends; NULL when it is not one. `header` is what it says of itself.
+const creplay_record *_Nullable creplay_open_records(const char *_Nonnull flat_path, creplay_flat_header *_Nonnull header);
+// How many bytes of a range are resident; the range begins at a page.
+uint64_t creplay_resident_bytes(const void *_Nonnull start, size_t byte_count);
+
 // ---- Facts about this machine and process ----
 
 // The smallest RLIMIT_AS hard limit that a child may get; UINT64_MAX when there is none.
@@ -197,5 +227,7 @@ int64_t creplay_resolved_path(const char *_Nonnull path, void *_Nonnull output, 
 // Names in a directory, each followed by a newline, unsorted; -1 when it cannot be read.
 int64_t creplay_list_directory(const char *_Nonnull path, void *_Nonnull output, size_t capacity);
 uint64_t creplay_monotonic_nanoseconds(void);
+
+#include "CReplayRegions.h"
 
 #endif

@@ -75,6 +75,29 @@ typedef enum cistern_status {
   CISTERN_NOT_IN_REGION = 46,
   CISTERN_STALE_MARK = 47,             // another region's, or what it marked has been given back
   CISTERN_NOT_EXCHANGEABLE = 48,       // regions of two heaps, or one and the same
+  // Of the calls that hand memory over to a program.
+  CISTERN_PROGRAM_NOT_FOUND = 56,      // there is no such program
+  CISTERN_PROGRAM_NOT_EXECUTABLE = 57, // it is there and may not be executed
+  CISTERN_PROGRAM_ARGUMENTS_TOO_LONG = 58,  // arguments and environment are more than the system takes
+  CISTERN_PROGRAM_NO_MEMORY = 59,      // no memory for the child, or no process
+  CISTERN_PROGRAM_CANNOT_WAIT = 60,    // it was started, and how it ended cannot be learned
+  CISTERN_PROGRAM_REFUSED = 61,        // anything else
+  CISTERN_REGIONS_OPEN = 62,           // a region of the heap is open, or its handle is still there
+  // Directories.
+  CISTERN_NAME_TOO_LONG = 72,          // more than 4096 bytes
+  CISTERN_NAME_TAKEN = 73,             // a living region has it
+  CISTERN_UNKNOWN_REGION = 74,         // there is none, and nothing known of one
+  CISTERN_REGION_REMOVED = 75,
+  CISTERN_RETENTION_EXHAUSTED = 76,    // readers hold as much as they may
+  CISTERN_TICK_EXHAUSTED = 77,         // the last tick is open
+  CISTERN_TOO_MANY_SNAPSHOTS = 78,     // 64 at different ticks hold payloads
+  CISTERN_NOT_PINNED = 79,             // the reader does not hold it, or has expired
+  CISTERN_RESYNC = 80,                 // something was dropped: the reader starts from a baseline
+  CISTERN_REPEATED = 81,               // acknowledged before
+  CISTERN_SUPERSEDED = 82,             // a later poll replaced the batch
+  CISTERN_FOREIGN_BATCH = 83,          // another reader's, or another directory's
+  CISTERN_EXPIRED = 84,                // the reader held too much; the next poll tells
+  CISTERN_FIXED_READER = 85,           // it stays where it began
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".
@@ -248,8 +271,15 @@ cistern_status cistern_verify_explained(cistern_heap *_Nullable heap, cistern_in
 
 // ---- Memory given back, and the soft limit
 
-// Gives free pages back to the system at once; returns the bytes given back.
+// Gives free pages back to the system at once; returns the bytes given back. Free blocks that other threads keep ready, at
+// most a 64th of the capacity, stay.
 size_t cistern_trim(cistern_heap *_Nullable heap);
+// The same, with what other threads keep ready. No other call on this heap may be in progress.
+size_t cistern_trim_at_safe_point(cistern_heap *_Nullable heap);
+// Frees every block at once and gives all memory behind them back to the system; the heap may be used again. No other call
+// on this heap may be in progress. *byte_count, if given: the bytes given back; what the system refused to take stays in the
+// heap, free. Errors, after which nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN.
+cistern_status cistern_discard(cistern_heap *_Nullable heap, size_t *_Nullable byte_count);
 // For idle hosts: gives back what was free since the last call; returns the bytes given back.
 size_t cistern_maintain(cistern_heap *_Nullable heap);
 // Is more in use than the soft limit? One load: a runtime may poll it at every safe point.
@@ -258,6 +288,40 @@ bool cistern_is_above_soft_limit(const cistern_heap *_Nullable heap);
 cistern_status cistern_set_soft_limit(cistern_heap *_Nullable heap, uint64_t byte_count);
 // Why a heap below its capacity said no: the errno of the last commit that the system refused; 0 after one that it granted.
 int32_t cistern_last_refusal_code(cistern_heap *_Nullable heap);
+
+// ---- Handing the memory over to a program
+
+// `name` with a slash is a path, without one it is looked for in PATH. Both lists end in NULL: arguments[0] is what the program
+// sees as its own name; environment NULL means this process's. A script without #! is not executable.
+//
+// Turns this process into the program: does not return when that succeeds. Otherwise nothing has changed. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _PROGRAM_NOT_FOUND, _PROGRAM_NOT_EXECUTABLE, _PROGRAM_ARGUMENTS_TOO_LONG,
+// _PROGRAM_NO_MEMORY, _PROGRAM_REFUSED.
+cistern_status cistern_hand_over(cistern_heap *_Nullable heap, const char *_Nullable name,
+                                 char *_Nullable const *_Nullable arguments, char *_Nullable const *_Nullable environment);
+
+// What came of a program that was started.
+typedef struct cistern_program_outcome {
+  size_t struct_byte_count;  // sizeof(cistern_program_outcome)
+  int32_t process;           // its process identifier; 0: it was not started
+  int32_t exit_code;         // 0 to 255; -1: a signal ended it, or nobody waited
+  int32_t signal;            // the one that ended it; 0: none
+  bool is_discarded;         // was the heap discarded? Also where the call failed.
+  uint8_t reserved[3];
+} cistern_program_outcome;
+
+// Discards the heap (see cistern_discard, whose conditions hold here too), starts the program and waits for its end. A
+// program that is not found or not executable is noticed before the heap is discarded. Errors: those above, CISTERN_REGIONS_OPEN,
+// _PROGRAM_CANNOT_WAIT.
+cistern_status cistern_hand_over_and_wait(cistern_heap *_Nullable heap, const char *_Nullable name,
+                                          char *_Nullable const *_Nullable arguments,
+                                          char *_Nullable const *_Nullable environment,
+                                          cistern_program_outcome *_Nullable outcome);
+// The same without the wait, for callers that exit then, or wait for outcome->process later: no call here ends the process.
+cistern_status cistern_hand_over_and_start(cistern_heap *_Nullable heap, const char *_Nullable name,
+                                           char *_Nullable const *_Nullable arguments,
+                                           char *_Nullable const *_Nullable environment,
+                                           cistern_program_outcome *_Nullable outcome);
 
 #if defined(__clang__)
 #pragma clang diagnostic pop
@@ -269,4 +333,5 @@ int32_t cistern_last_refusal_code(cistern_heap *_Nullable heap);
 
 #include "cistern_capacity.h"
 #include "cistern_region.h"
+#include "cistern_directory.h"
 #endif

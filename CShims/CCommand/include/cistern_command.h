@@ -8,7 +8,6 @@
 #ifndef CISTERN_COMMAND_H
 #define CISTERN_COMMAND_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,11 +27,11 @@ typedef struct cistern_child_request {
 enum { CISTERN_STEP_NONE = 0, CISTERN_STEP_START = 1, CISTERN_STEP_ADDRESS_SPACE = 2, CISTERN_STEP_EXECUTE = 3 };
 
 typedef struct cistern_child {
-  int32_t process;         // its number
-  uint32_t failed_step;    // CISTERN_STEP_*: why there is no command; NONE: there is one
-  int32_t group_code;      // errno of joining the group, which does not stop the command; 0: joined, or not asked for
-  sigset_t inherited_mask; // the signals that were blocked before
-  bool ignores_end;        // SIGCHLD was ignored before
+  int32_t process;              // its number
+  uint32_t failed_step;         // CISTERN_STEP_*: why there is no command; NONE: there is one
+  int32_t group_code;           // errno of joining the group, which does not stop the command; 0: joined, or not asked for
+  uint64_t inherited_mask[16];  // the signals that were blocked before: a sigset_t, which plain C has no name for
+  bool ignores_end;             // SIGCHLD was ignored before
 } cistern_child;
 
 enum { CISTERN_EVENT_TIME = 0, CISTERN_EVENT_SIGNAL = 1, CISTERN_EVENT_END = 2 };

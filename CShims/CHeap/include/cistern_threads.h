@@ -79,5 +79,8 @@ enum { CISTERN_RETIRED_CAPACITY = 64 };
 // Keeps the address of a destroyed heap whose header page stays readable, so that a later use of it is found. Returns the address
 // that falls out for it, whose page is to be released now; NULL when none does.
 cistern_heap *_Nullable cistern_registry_retire(cistern_heap *_Nonnull heap);
+// Between the two no thread of this process gets as far as its end, and no fork begins. Not with a heap's lock held.
+void cistern_registry_hold(void);
+void cistern_registry_let_go(void);
 
 #endif

@@ -147,13 +147,11 @@ typedef struct cistern_change {
   uint32_t kind;
 } cistern_change;
 
-// An array in segments that never move: 8 of one size, then 8 per doubling.
+// An array in segments of one size, which never move.
 typedef struct cistern_segments {
   uint64_t table;  // offset of `table_capacity` offsets of segments
   uint32_t table_capacity;
   uint32_t segment_count;
-  uint32_t element_byte_count;
-  uint32_t unit;   // elements in the first segments, a power of two
 } cistern_segments;
 
 // 256 slots.

@@ -5,7 +5,7 @@
 // above 0, ranges lie inside one reservation, pointers to results are valid. Calls on one range do not overlap in time.
 //
 // Every call returns 0, or the errno value that says why not; it changes nothing then. errno itself is left alone. No
-// call allocates, blocks for long, prints or ends the process.
+// call allocates, prints or ends the process; none but `wait_for_program` blocks for long.
 #ifndef CISTERN_OS_H
 #define CISTERN_OS_H
 
@@ -34,6 +34,20 @@ enum {
 
 enum { CISTERN_LIMIT_ADDRESS_SPACE = 0, CISTERN_LIMIT_DATA = 1 };
 
+// A program to run. `name` with a slash is its path; without one it is looked for in PATH, as execvp does it. Both lists
+// end in NULL. What such a program is not: a script without `#!` is refused, not handed to a shell.
+typedef struct cistern_program {
+  const char *_Nonnull name;
+  char *_Nullable const *_Nonnull arguments;     // the first is what the program sees as its own name
+  char *_Nullable const *_Nullable environment;  // NULL: this process's
+} cistern_program;
+
+// How a program ended.
+typedef struct cistern_program_end {
+  int32_t exit_code;  // -1 when a signal ended it
+  int32_t signal;     // 0 when it ended by itself
+} cistern_program_end;
+
 typedef struct cistern_os_calls {
   void *_Nullable context;  // handed to every call
 
@@ -56,7 +70,25 @@ typedef struct cistern_os_calls {
   // The first `capacity` bytes of a file; fewer when it is shorter.
   int (*_Nonnull read_file)(void *_Nullable context, const char *_Nonnull path, void *_Nonnull buffer, size_t capacity,
                             size_t *_Nonnull byte_count);
+  // Can this program be started, as far as the file system tells?
+  int (*_Nonnull find_program)(void *_Nullable context, const cistern_program *_Nonnull program);
+  // Turns this process into the program: returns only the reason why not.
+  int (*_Nonnull replace_process)(void *_Nullable context, const cistern_program *_Nonnull program);
+  // Starts it as a child that has no copy of this process's memory, not even for a moment.
+  int (*_Nonnull start_program)(void *_Nullable context, const cistern_program *_Nonnull program, int32_t *_Nonnull identifier);
+  // Waits until a child has ended. Signals that interrupt the wait do not end it.
+  int (*_Nonnull wait_for_program)(void *_Nullable context, int32_t identifier, cistern_program_end *_Nonnull end);
 } cistern_os_calls;
+
+// What an errno of the calls about programs means.
+enum {
+  CISTERN_PROGRAM_REFUSED = 0,  // none of the following
+  CISTERN_PROGRAM_MISSING = 1,
+  CISTERN_PROGRAM_UNUSABLE = 2,   // there, and not to be executed
+  CISTERN_PROGRAM_TOO_LONG = 3,   // arguments and environment, or the path
+  CISTERN_PROGRAM_NO_MEMORY = 4,  // no memory, or no process
+};
+uint32_t cistern_os_program_refusal(int code);
 
 // The real system. Constant, for ever.
 const cistern_os_calls *_Nonnull cistern_os_system(void);

@@ -34,6 +34,9 @@ typedef struct cistern_fault_table {
   uint64_t address_space_limit;  // what read_limit answers; 0: ask the system
   uint64_t data_limit;
   bool refuses_files;            // read_file fails for all
+  int find_code;                 // errno of the calls about programs; 0: as the system says
+  int start_code;
+  int wait_code;
   cistern_fake_file files[CISTERN_FAKE_FILE_CAPACITY];  // what these read as, instead of the system's
 } cistern_fault_table;
 
@@ -86,6 +89,10 @@ uint32_t cistern_test_sanitizer(void);
 // How many mappings the process has; how many pages of a range are resident; a line of /proc/self/status in bytes.
 uint64_t cistern_test_mapping_count(void);
 uint64_t cistern_test_resident_page_count(uintptr_t address, size_t byte_count);
+// How many pages of a range are mapped, resident or not.
+uint64_t cistern_test_mapped_page_count(uintptr_t address, size_t byte_count);
+// How many mappings lie in a range, and how many of them have a heap's name.
+uint64_t cistern_test_mapping_count_in(uintptr_t address, size_t byte_count, uint64_t *_Nonnull named_count);
 uint64_t cistern_test_status_bytes(const char *_Nonnull label);
 // For a child: sets a limit (CISTERN_LIMIT_*) this much above what it uses now. Returns the limit.
 uint64_t cistern_test_limit_above_use(uint32_t which, uint64_t slack);

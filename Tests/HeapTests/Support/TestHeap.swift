@@ -85,6 +85,12 @@ struct TestHeap {
 
     func verify() -> HeapInconsistency? { core.verify() }
 
+    /// Drops everything of a heap without regions.
+    @discardableResult
+    func discard() -> UInt64 {
+        do throws(RegionsOpen) { return try core.discard() } catch { fatalError("\(error)") }
+    }
+
     @discardableResult
     func destroy() -> Bool { core.destroy() }
 }

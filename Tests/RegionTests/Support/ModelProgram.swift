@@ -83,13 +83,14 @@ struct ModelProgram {
     }
 
     /// Returns what was wrong first, or nil.
-    mutating func run(steps: Int, checkEvery: Int) -> String? {
+    mutating func run(steps: Int, checkEvery: Int, isLast: Bool = true) -> String? {
         for step in 0..<steps {
             time += 1
             if let fault = self.step() { return "step \(step): \(fault)" }
             if log.ran.count != expectedRuns.count { return "step \(step): \(log.ran.count) cleanup actions, not \(expectedRuns.count)" }
             if step % checkEvery == 0, let fault = check() { return "step \(step): \(fault)" }
         }
+        guard isLast else { return check() }
         while let root = roots.last { if let fault = close(root) { return "at the end: \(fault)" } }
         while let one = blocks.popLast() { heap.free(one.block, one.size) }
         if log.ran != expectedRuns { return "cleanup actions ran in another order" }

@@ -18,12 +18,14 @@ struct TickRow {
     }
 
     var json: JSON {
-        var target = JSON.null
+        var target: JSON = .null
         if case .most(let most) = bound { target = .number(most) }
-        return .object([
-            ("name", .text(name)), ("value", .number(value)), ("unit", .text(unit)), ("target", target),
-            ("met", isMet.map { .bool($0) } ?? .null),
-        ])
+        var met: JSON = .null
+        if let isMet { met = .bool(isMet) }
+        let members: [(String, JSON)] = [
+            ("name", .text(name)), ("value", .number(value)), ("unit", .text(unit)), ("target", target), ("met", met),
+        ]
+        return .object(members)
     }
 
     var line: String {

@@ -1,0 +1,15 @@
+// Reading through the gzip program, for the converters of traces.
+#ifndef CREPLAY_GZIP_INPUT_H
+#define CREPLAY_GZIP_INPUT_H
+
+#include <sys/types.h>
+
+#include "CReplay.h"
+
+bool creplay_is_gzip(int source);
+// Starts `gzip -dc` on an open file; *output is what it writes.
+creplay_convert_status creplay_gzip_start(int source, int *output, pid_t *gzip);
+// Waits for its end, and changes a status for what gzip found wrong.
+creplay_convert_status creplay_gzip_verdict(creplay_convert_status status, pid_t gzip, uint64_t event_count);
+
+#endif

@@ -1,0 +1,287 @@
+// The part of cistern.h about directories, which includes this file: names that come and go, and readers that are told what changed
+// since they last looked. A tick is what lies between two seals; a removed name leaves a tombstone until no reader needs it.
+//
+// Any thread may call anything at any time, but for a reader, which is one thread's at a time. A directory and its readers live in
+// their heap, and not longer. A call that fails has changed nothing. A child of fork must not use a directory that another thread
+// was in. NULL for a directory is CISTERN_INVALID_HANDLE, as is a reader that is all zero; one that was cancelled, detached or
+// destroyed with its directory must not be used, as what was given to free().
+#ifndef CISTERN_DIRECTORY_H
+#define CISTERN_DIRECTORY_H
+
+#include "cistern.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wnullability-extension"
+#endif
+
+typedef struct cistern_directory cistern_directory;
+// 1 and up; 0 is no tick. As a reader's position, t means: everything of the ticks before t is known.
+typedef uint64_t cistern_tick;
+// Which region of a directory; 0 is none. Never given to another region while a tombstone names it.
+typedef uint64_t cistern_name_id;
+
+enum { CISTERN_RETAIN_INTERVAL = 0, CISTERN_RETAIN_HORIZON = 1 };
+enum { CISTERN_EXPIRE_OFFENDER = 0, CISTERN_PUSH_BACK = 1, CISTERN_UNBOUNDED = 2 };
+
+// Bounds on what one reader may hold; 0 is no bound.
+typedef struct cistern_directory_limits {
+  uint64_t lag_ticks;   // ticks behind the open one
+  uint64_t held_count;  // tombstones
+  uint64_t held_bytes;  // of tombstones with their names
+  uint64_t age;         // since the reader last knew everything, in the unit of the times that cistern_directory_seal is given
+} cistern_directory_limits;
+
+// Called with the payload of a region whose content is not needed any more; the directory is locked, and must not be called.
+typedef void (*cistern_payload_release)(uintptr_t context, uint64_t payload);
+
+// Zero in every field but the first is the default.
+typedef struct cistern_directory_options {
+  size_t struct_byte_count;   // sizeof(cistern_directory_options)
+  uint32_t retention;         // CISTERN_RETAIN_*: a tombstone is kept while a reader between birth and removal, or any older one, is there
+  uint32_t policy;            // what happens at the limits: the reader expires, removals are refused, nothing
+  cistern_directory_limits reader_limits;  // for readers without their own that are not durable
+  uint64_t held_count_limit;  // of all readers together; 0: none
+  uint64_t held_bytes_limit;  // 0: 64 MiB
+  uint64_t hash_seed;         // of the names; 0: from the system's randomness
+  cistern_tick first_tick;    // 0: 1
+  cistern_payload_release _Nullable release;
+  uintptr_t release_context;
+  bool keeps_last_value;      // a removed region's payload is released with its tombstone, not at once
+  bool checked;               // reading changes at a tick that no live pin covers is refused, also where it would be right
+  uint8_t reserved[6];        // zero
+} cistern_directory_options;
+
+// Options may be NULL. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _EXHAUSTED, _TICK_EXHAUSTED.
+cistern_status cistern_directory_create(cistern_heap *_Nullable heap, const cistern_directory_options *_Nullable options,
+                                        cistern_directory *_Nullable *_Nullable directory);
+// Releases every payload it has and gives its memory back. No other call may be in progress. Errors: CISTERN_INVALID_HANDLE.
+cistern_status cistern_directory_destroy(cistern_directory *_Nullable directory);
+
+// ---- Names
+
+// Makes a region of a name of 0 to 4096 bytes, compared bytewise. parent: its removal removes this one, too; 0: none. payload: a word
+// of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors: CISTERN_INVALID_HANDLE,
+// _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
+cistern_status cistern_directory_add(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count,
+                                     cistern_name_id parent, uint64_t payload, cistern_name_id *_Nullable id);
+// Says that a region's content changed in the open tick. Constant. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _REGION_REMOVED.
+cistern_status cistern_directory_mark_changed(cistern_directory *_Nullable directory, cistern_name_id id);
+// Removes a region and all below it, as one event; *count (may be NULL) is how many. Needs no memory. Errors: CISTERN_INVALID_HANDLE,
+// _UNKNOWN_REGION, _REGION_REMOVED; under CISTERN_PUSH_BACK _RETENTION_EXHAUSTED.
+cistern_status cistern_directory_remove(cistern_directory *_Nullable directory, cistern_name_id id, uint64_t *_Nullable count);
+// The living region of a name; 0 when there is none.
+cistern_name_id cistern_directory_look_up(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count);
+
+typedef struct cistern_name_status {
+  size_t struct_byte_count;   // sizeof(cistern_name_status)
+  cistern_tick birth;         // of a living region
+  cistern_tick last_change;   // of a living region
+  cistern_tick removed_at;    // 0: it is alive
+  cistern_name_id parent;     // that it was made under; 0: none
+  uint64_t payload;           // 0 also where it has been released
+  uint64_t name_byte_count;
+} cistern_name_status;
+
+// What is known of a region, alive or removed. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, and _UNKNOWN_REGION for one that never
+// was, or whose tombstone is gone.
+cistern_status cistern_directory_read_name(cistern_directory *_Nullable directory, cistern_name_id id,
+                                           cistern_name_status *_Nullable status);
+// Copies as much of a region's name as fits; returns the bytes of all of it, 0 also for an unknown region.
+size_t cistern_directory_copy_name(cistern_directory *_Nullable directory, cistern_name_id id, void *_Nullable name, size_t capacity);
+// Gives a living region another payload; the old one (*old, which may be NULL) is the caller's then. Errors: as mark_changed.
+cistern_status cistern_directory_set_payload(cistern_directory *_Nullable directory, cistern_name_id id, uint64_t payload,
+                                             uint64_t *_Nullable old);
+
+// ---- Boundaries
+
+typedef struct cistern_seal_report {
+  size_t struct_byte_count;    // sizeof(cistern_seal_report)
+  cistern_tick tick;           // that ended
+  uint64_t removed_count;      // in it, those below removed ones among them
+  uint64_t annihilated_count;  // of those: needed by nobody
+  uint64_t retained_count;     // of those: needed by some reader
+  uint64_t purged_count;       // tombstones freed
+  uint64_t backlog_count;      // needed by nobody, left for later
+  uint64_t touched_count;      // records looked at
+  uint64_t lagging_count;      // readers over a limit that were warned
+  uint64_t expired_count;      // readers that lost their pins
+} cistern_seal_report;
+
+// The tick being written; 0 for NULL. No lock.
+cistern_tick cistern_directory_open_tick(const cistern_directory *_Nullable directory);
+// Ends the open tick. budget: how many tombstones to free at most; UINT64_MAX: twice the removals of the tick, at least 64. time: the
+// host's clock, for the age of readers; 0: as before. report may be NULL. Proportional to the removals of the tick, the readers that
+// moved, and the budget. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _TICK_EXHAUSTED.
+cistern_status cistern_directory_seal(cistern_directory *_Nullable directory, uint64_t budget, uint64_t time,
+                                      cistern_seal_report *_Nullable report);
+// For idle hosts: frees up to `budget` tombstones that nobody needs; returns how many are left.
+uint64_t cistern_directory_maintain(cistern_directory *_Nullable directory, uint64_t budget);
+
+// ---- Readers
+
+// A reader; plain data.
+typedef struct cistern_directory_reader {
+  uint64_t words[2];
+} cistern_directory_reader;
+
+// Where a durable reader is, to be stored by the caller; plain data, as long as the directory lives.
+typedef struct cistern_reader_position {
+  uint64_t directory_identity;
+  uint64_t reader_serial;
+  cistern_tick tick;
+} cistern_reader_position;
+
+enum {
+  CISTERN_READER_SUBSCRIPTION = 0,  // polls, acknowledges, moves on
+  CISTERN_READER_TRANSACTION = 1,   // the others stay where they began
+  CISTERN_READER_FORK = 2,
+  CISTERN_READER_SNAPSHOT = 3,      // holds payloads, too
+  CISTERN_READER_EXPORTER = 4,
+  CISTERN_READER_CHECKPOINT = 5,
+};
+
+// Zero in every field but the first is the default: a subscription.
+typedef struct cistern_reader_options {
+  size_t struct_byte_count;         // sizeof(cistern_reader_options)
+  cistern_directory_limits limits;  // when has_limits; otherwise the directory's, none for a durable reader
+  uint32_t kind;                    // CISTERN_READER_*
+  bool has_limits;
+  bool durable;                     // holds also what was last stored
+  uint8_t reserved[2];              // zero
+} cistern_reader_options;
+
+// What a poll found; plain data. A resync says: something was dropped; list the baseline, and go on from `tick`.
+typedef struct cistern_batch {
+  size_t struct_byte_count;   // sizeof(cistern_batch)
+  cistern_tick tick;          // everything of the ticks before this one is in it
+  uint64_t count;             // events
+  uint64_t descendant_count;  // regions that went with their parent: events from `count` on
+  uint32_t resync_reason;     // CISTERN_RESYNC_*; 0: there is none
+  uint32_t reserved;
+  uint64_t words[3];          // the library's
+} cistern_batch;
+
+enum {
+  CISTERN_RESYNC_LAG = 1,
+  CISTERN_RESYNC_HELD_COUNT = 2,
+  CISTERN_RESYNC_HELD_BYTES = 3,
+  CISTERN_RESYNC_AGE = 4,
+  CISTERN_RESYNC_RETENTION = 5,         // all readers together held too much
+  CISTERN_RESYNC_PURGED = 6,            // no pin covers the tick asked for
+  CISTERN_RESYNC_FUTURE = 7,            // the tick asked for is not over
+  CISTERN_RESYNC_OTHER_DIRECTORY = 8,
+};
+
+typedef struct cistern_event {
+  cistern_tick tick;   // for a change the last
+  cistern_name_id id;
+  uint32_t kind;       // CISTERN_EVENT_*
+  uint32_t reserved;
+} cistern_event;
+
+enum {
+  CISTERN_EVENT_REMOVED = 1,
+  CISTERN_EVENT_ADDED = 2,
+  CISTERN_EVENT_CHANGED = 3,
+  CISTERN_EVENT_REMOVED_WITH_PARENT = 4,
+};
+
+// Enters a reader that knows everything of the ticks before the open one. Options may be NULL. Errors: CISTERN_INVALID_HANDLE,
+// _INVALID_ARGUMENT, _EXHAUSTED, _TOO_MANY_SNAPSHOTS.
+cistern_status cistern_directory_attach(cistern_directory *_Nullable directory, const cistern_reader_options *_Nullable options,
+                                        cistern_directory_reader *_Nullable reader);
+// The same at an earlier tick. CISTERN_RESYNC: the changes since are not all there any more, and the reader stands at the open tick;
+// *reason says why. Errors: those above.
+cistern_status cistern_directory_resume_at(cistern_directory *_Nullable directory, cistern_tick tick,
+                                           const cistern_reader_options *_Nullable options,
+                                           cistern_directory_reader *_Nullable reader, uint32_t *_Nullable reason);
+// Takes a durable reader up where its stored state says. Errors: as cistern_directory_resume_at.
+cistern_status cistern_directory_resume(cistern_directory *_Nullable directory, const cistern_reader_position *_Nullable position,
+                                        const cistern_directory_limits *_Nullable limits,
+                                        cistern_directory_reader *_Nullable reader, uint32_t *_Nullable reason);
+// Enters a second reader where the first is. Errors: those of attach, and CISTERN_NOT_PINNED when the first has expired.
+cistern_status cistern_directory_clone(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                       cistern_directory_reader *_Nullable clone);
+// Takes a reader out. No lock. Errors: CISTERN_INVALID_HANDLE.
+cistern_status cistern_directory_cancel(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader);
+
+// What changed in the ticks that are over and that the reader has not acknowledged, in order of tick. The answer stays until it is
+// acknowledged or another poll replaces it. CISTERN_RESYNC: the reader had expired and stands at the open tick now. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _EXHAUSTED.
+cistern_status cistern_directory_poll(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                      cistern_batch *_Nullable batch);
+// One event of the reader's newest batch, 0 to count + descendant_count - 1. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, and
+// _NOT_PINNED for a batch that it does not hold any more.
+cistern_status cistern_directory_event(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                       const cistern_batch *_Nullable batch, uint64_t index, cistern_event *_Nullable event);
+// Which events of the batch are the regions that went with the one removed at `index`. Errors: as cistern_directory_event.
+cistern_status cistern_directory_descendants(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                             const cistern_batch *_Nullable batch, uint64_t index, uint64_t *_Nullable first,
+                                             uint64_t *_Nullable count);
+// The batch has been dealt with: the reader moves to its tick. No lock. CISTERN_REPEATED: it was there already. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _SUPERSEDED, _FOREIGN_BATCH, _EXPIRED, _FIXED_READER.
+cistern_status cistern_directory_acknowledge(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                             const cistern_batch *_Nullable batch);
+// Lists what was alive where a reader is, `capacity` at a time, as additions in no order. *cursor is 0 at first, *count 0 at the end.
+// Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _NOT_PINNED when the reader has expired.
+cistern_status cistern_directory_baseline(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                          uint32_t *_Nullable cursor, cistern_event *_Nullable events, size_t capacity,
+                                          size_t *_Nullable count);
+
+// Where a durable reader is. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT.
+cistern_status cistern_directory_position(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                          cistern_reader_position *_Nullable position);
+// The state is stored; the one before is let go. Errors: those above, and CISTERN_INVALID_ARGUMENT for a state of another reader, older
+// than what is stored, or later than what is acknowledged.
+cistern_status cistern_directory_note_stored(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                             const cistern_reader_position *_Nullable position);
+// Leaves a durable reader's pins until cistern_directory_resume or cistern_directory_forget. Errors: as cistern_directory_position.
+cistern_status cistern_directory_detach(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
+                                        cistern_reader_position *_Nullable position);
+// Cancels a detached reader. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT when there is none.
+cistern_status cistern_directory_forget(cistern_directory *_Nullable directory, const cistern_reader_position *_Nullable position);
+
+// ---- Accounting
+
+// Bytes, unless the name says otherwise.
+typedef struct cistern_directory_statistics {
+  size_t struct_byte_count;   // sizeof(cistern_directory_statistics)
+  cistern_tick open_tick;
+  cistern_tick floor;         // ticks from here on are answered exactly without a pin
+  cistern_tick horizon;       // the oldest pin; the open tick when there is none
+  uint64_t live_count;
+  uint64_t tombstone_count;   // that some reader needs
+  uint64_t tombstone_bytes;   // of those, with their names
+  uint64_t staged_count;      // removed in the open tick
+  uint64_t backlog_count;     // that nobody needs and that are not freed yet
+  uint64_t born_total;
+  uint64_t annihilated_total;
+  uint64_t purged_total;
+  uint64_t expired_total;     // readers
+  uint64_t resync_total;
+  uint64_t reader_count;
+  uint64_t total_bytes;       // of the heap, as asked for: all of the following, and tables
+  uint64_t name_bytes;
+  uint64_t batch_bytes;
+  uint64_t reader_bytes;
+} cistern_directory_statistics;
+
+// Constant. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT.
+cistern_status cistern_directory_read_statistics(cistern_directory *_Nullable directory,
+                                                 cistern_directory_statistics *_Nullable statistics);
+// Compares the directory's structures with each other. Errors: CISTERN_INVALID_HANDLE, CISTERN_INCONSISTENT.
+cistern_status cistern_directory_verify(cistern_directory *_Nullable directory);
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

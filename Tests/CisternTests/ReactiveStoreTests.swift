@@ -1,0 +1,73 @@
+import Cistern
+import Testing
+
+extension FaceSuites {
+    @Suite struct ReactiveStoreTests {
+        @Test func theStoreKeepsItsReadersRight() throws {
+            let report = try runReactiveStore()
+            #expect(report.count == 5)
+            for line in report { print(line) }
+            #expect(report[0] == "export: removed height, added depth, added depth/square, changed total, removedWithParent height/square")
+            #expect(report[1] == "the slow one holds 4 tombstones")
+            #expect(report[2] == "same mirrors: true")
+            #expect(report[3] == "names: depth, depth/square, made in the fork, made in the fork/square, total")
+        }
+
+        @Test func thePageShowsTheExampleThatCompiles() throws {
+            let own = try #require(text(ofFile: "\(packageFolder)/Tests/CisternTests/ReactiveStoreExample.swift"))
+            let page = try #require(text(ofFile: "\(packageFolder)/docs/reactive-store.md"))
+            let example = try #require(part(of: own, from: "// EXAMPLE\n", to: "// END EXAMPLE\n"))
+            let shown = try #require(part(of: page, from: "```swift\n", to: "```\n"))
+            #expect(Array(shown.utf8) == Array(example.utf8))
+        }
+
+        private func part(of text: String, from: String, to: String) -> String? {
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) + "\n" }
+            guard let start = lines.firstIndex(of: from), let end = lines[(start + 1)...].firstIndex(of: to) else { return nil }
+            return lines[(start + 1)..<end].joined()
+        }
+
+        /// A dropped subscription, a refused token, a detached one: through the public face.
+        @Test func handlesMoveAndLetGo() throws {
+            let heap = try Heap(capacityBytes: 4 << 20)
+            do {
+                let directory = try Directory(in: heap)
+                let id = try directory.create("a")
+                try directory.seal()
+                do {
+                    let dropped = try directory.subscribe()
+                    try directory.remove(id)
+                    try directory.seal()
+                    guard case .changes(let batch) = try dropped.poll() else { throw Unexpected() }
+                    #expect(batch.count == 1 && directory.name(of: id) == "a")
+                }
+                // In the middle of its batch it went: nothing is held for it.
+                try directory.seal()
+                #expect(directory.statistics.tombstoneCount == 0 && directory.status(of: id) == .unknown)
+                let durable = try directory.subscribe(isDurable: true)
+                let isStored = durable.noteStored(durable.durableState)
+                #expect(isStored)
+                let state = durable.detach()
+                let other = try directory.create("b")
+                try directory.seal()
+                let again = try directory.resume(state)
+                let why = again.resync
+                #expect(why == nil)
+                guard case .changes(let batch) = try again.poll() else { throw Unexpected() }
+                var told: [RegionID] = []
+                try again.forEachChange(in: batch) { told.append($0.id) }
+                #expect(told == [other])
+                let statuses = [again.acknowledge(batch), again.acknowledge(batch)]
+                #expect(statuses == [.accepted, .repeated])
+                var refusal: DirectoryError?
+                do throws(DirectoryError) { try again.forEachChange(in: batch) { _ in } } catch { refusal = error }
+                #expect(refusal == .notPinned)
+                let reason = try directory.resume(at: Tick(99)).resync?.reason
+                #expect(reason == .future)
+            }
+            #expect(heap.statistics.liveBlockCount == 0)
+        }
+
+        private struct Unexpected: Error {}
+    }
+}

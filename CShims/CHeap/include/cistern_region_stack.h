@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "cistern_os.h"
+
 // `incarnation` is that of the region's heap, and compared before the region is looked at: heaps may be gone.
 typedef struct cistern_region_stack {
   uintptr_t top;  // a cistern_region; 0: empty

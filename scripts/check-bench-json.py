@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Checks the JSON that `cistern-bench --json` writes: one row per trace and allocator with every field, and Cistern completed.
 
-Usage: check-bench-json.py FILE | --self-test. Prints each allocator's geometric means; exit 1 with one message per finding.
+With --targets: the rows of a command that measures against targets, each met; times are shown and not judged.
+
+Usage: check-bench-json.py FILE | --targets FILE | --self-test. Prints each allocator's geometric means; exit 1 with one message per finding.
 """
 
 import json
@@ -37,6 +39,15 @@ def findings(document):
     return wrong
 
 
+def target_findings(document):
+    """Rows with a target that is a count or a size, and not met."""
+    rows = document.get("rows", [])
+    judged = [row for row in rows if row.get("target") is not None and "time" not in row["name"] and row.get("unit") not in ("ns", "ms")]
+    wrong = [] if document.get("machine") else ["no machine"]
+    wrong += [] if judged else ["no row with a target"]
+    return wrong + [f"{row['name']}: {row['value']}, at most {row['target']}" for row in judged if row.get("met") is not True]
+
+
 def is_positive(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
@@ -68,18 +79,23 @@ def self_test():
     assert findings({"machine": 1, "rows": [rows[0] | {"peakLiveBytes": 0}] + rows[1:]})
     del rows[3]["completed"]
     assert findings({"machine": 1, "rows": rows})
-    print("check-bench-json: self-test passed, 6 violations found as expected")
+    row = {"name": "a.bytes", "value": 2, "unit": "bytes", "target": 2, "met": True}
+    assert target_findings({"machine": 1, "rows": [row, row | {"name": "a.timeRatio", "met": False}]}) == []
+    assert target_findings({"machine": 1, "rows": [row | {"met": False}]})
+    assert target_findings({"machine": 1, "rows": []})
+    print("check-bench-json: self-test passed, 8 violations found as expected")
 
 
 def main():
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
-    if len(sys.argv) != 2:
+    judges_targets = sys.argv[1:2] == ["--targets"]
+    if len(sys.argv) != (3 if judges_targets else 2):
         sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
+    with open(sys.argv[-1], encoding="utf-8") as file:
         document = json.load(file)
-    wrong = findings(document)
-    if not wrong:
+    wrong = target_findings(document) if judges_targets else findings(document)
+    if not wrong and not judges_targets:
         report(document["rows"])
     print("\n".join(wrong + [f"check-bench-json: {len(document.get('rows', []))} rows, {len(wrong)} findings"]))
     sys.exit(1 if wrong else 0)

@@ -10,6 +10,10 @@
 
 #include "region_replay.h"
 
+// The names that obstack's macros call.
+static inline void *obstack_chunk_alloc(size_t byte_count) { return malloc(byte_count); }
+static inline void obstack_chunk_free(void *chunk) { free(chunk); }
+
 enum { engine_page_byte_count = 8 << 20 };
 
 // A page of 8 MiB, or as large as an object needs.

@@ -9,9 +9,6 @@
 #pragma weak cistern_region_allocate
 #pragma weak creplay_swift_regions
 
-#define obstack_chunk_alloc malloc
-#define obstack_chunk_free free
-
 const uint32_t creplay_small_sizes[CREPLAY_SMALL_SIZE_COUNT] = {
     24, 16, 40, 32, 8,  24, 48, 16, 24, 32, 64, 16, 24, 40, 16, 24, 32, 56, 16, 24, 40, 8,
     24, 32, 16, 48, 24, 16, 32, 24, 64, 40, 16, 24, 32, 24, 16, 56, 24, 40, 16, 32, 24, 8,

@@ -15,9 +15,6 @@
 
 enum { most_nested = 64 };
 
-#define obstack_chunk_alloc malloc
-#define obstack_chunk_free free
-
 // An obstack that gets no memory calls a handler that must not return.
 static jmp_buf obstack_refused;
 static void refuse_obstack(void) { longjmp(obstack_refused, 1); }

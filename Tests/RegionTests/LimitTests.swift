@@ -111,13 +111,13 @@ extension RegionSuites {
             #expect(root.allocate(1) == nil && root.core.lastRefusal == .exhausted)
             #expect(root.mark().status == .exhausted)
             #expect(root.core.addCleanup(CleanupLog.action, context: 0) == .exhausted)
-            #expect(child.promote(small, 3000).status == .exhausted)
+            unsafe #expect(child.promote(small, 3000).status == .exhausted)
             #expect(root.child() == nil && root.core.lastRefusal == .exhausted)
             #expect(before.0 == root.core.statistics && before.1 == child.core.statistics)
             #expect(before.2 == heap.core.statistics().regionBytes)
             #expect(cistern_test_holds(small, 3000, 1) && cistern_test_holds(large, 20_000, 2))
             // A large object needs no memory to change hands.
-            #expect(child.promote(large, 20_000) == (.done, large))
+            unsafe #expect(child.promote(large, 20_000) == (.done, large))
             #expect(heap.verify() == nil)
             // What is given back can be had again.
             #expect(child.core.close() == .done)

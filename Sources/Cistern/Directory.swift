@@ -67,7 +67,7 @@ public final class Directory: @unchecked Sendable {
     }
 
     /// What is known of an id. Never traps.
-    public func status(of id: RegionID) -> RegionStatus { core.status(of: id) }
+    public func status(of id: RegionID) -> NamedRegionStatus { core.status(of: id) }
 
     /// The parent of a region, `.none` where there is none or it is not known.
     public func parent(of id: RegionID) -> RegionID { core.parent(of: id) }

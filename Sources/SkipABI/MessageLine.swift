@@ -27,10 +27,6 @@ struct MessageLine {
         }
     }
 
-    mutating func put(_ text: borrowing Span<UInt8>) {
-        for index in 0..<text.count { put(text[index]) }
-    }
-
     /// Writes the line and ends the process.
     mutating func end(code: Int32, withoutLineEnd: Bool = false) -> Never {
         if !withoutLineEnd {

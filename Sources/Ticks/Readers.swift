@@ -98,7 +98,7 @@ extension RegionDirectory {
     /// - Complexity: constant.
     public func attach(_ options: ReaderOptions = ReaderOptions()) throws(DirectoryError) -> ReaderHandle {
         if options.holdsContent { return try attachHoldingContent(options) }
-        let handle = try addReader(options)
+        let handle = try addReaderOrMakeRoom(options)
         let reader = reader(handle)
         var open = openNumber
         while true {
@@ -107,6 +107,16 @@ extension RegionDirectory {
             let again = openNumber
             if again == open { return handle }
             open = again
+        }
+    }
+
+    /// Readers that went since the last boundary still have their memory: a full heap takes it from them first.
+    private func addReaderOrMakeRoom(_ options: ReaderOptions) throws(DirectoryError) -> ReaderHandle {
+        do throws(DirectoryError) { return try addReader(options) } catch {
+            lock()
+            collectNotes()
+            unlock()
+            return try addReader(options)
         }
     }
 

@@ -33,7 +33,8 @@ extension RegionDirectory {
     /// that hold too much, and frees some of what nobody needs.
     ///
     /// - Parameters:
-    ///   - budget: how many tombstones to free at most, and buckets of names with what is left of it; `nil`: twice the removals of the tick, at least 64. What is left over
+    ///   - budget: how many tombstones to free at most, and buckets of names with what is left of it; `nil`: twice the
+    ///     removals of the tick, at least 64. What is left over
     ///     costs memory, nothing else.
     ///   - time: the host's clock, in any unit, for the age of readers; 0: as before.
     /// - Throws: `tickExhausted`.

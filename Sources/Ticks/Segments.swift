@@ -7,7 +7,8 @@ import HeapCore
 // copied when it doubles: 8 bytes for each 64 buckets of names or 32 chunks of records, half a megabyte at ten million regions.
 extension RegionDirectory {
     /// The two kinds of elements; the numbers are constants where they are used.
-    enum Elements {
+    /// Not without a raw type: the compiler would bring hashing along, and its random seed.
+    enum Elements: UInt8 {
         case chunks
         case buckets
 

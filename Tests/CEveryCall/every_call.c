@@ -128,6 +128,29 @@ static void whole_heap(cistern_heap *heap) {
   cistern_maintain(heap);
 }
 
+// Memory handed over to programs; the heap is empty afterwards, and can be used again.
+static void hand_over(cistern_heap *heap) {
+  char name[] = "sh", option[] = "-c", command[] = "exit 7";
+  char *const arguments[] = {name, option, command, NULL};
+  cistern_program_outcome outcome;
+  size_t byte_count = 0;
+  memset(&outcome, 0, sizeof outcome);
+  outcome.struct_byte_count = sizeof outcome;
+  check(__LINE__, cistern_allocate_zeroed(heap, 300000) != NULL);
+  check(__LINE__, cistern_hand_over(heap, "no-such-program", arguments, NULL) == CISTERN_PROGRAM_NOT_FOUND);
+  check(__LINE__, cistern_hand_over_and_wait(heap, "no-such-program", arguments, NULL, &outcome) == CISTERN_PROGRAM_NOT_FOUND);
+  check(__LINE__, !outcome.is_discarded && statistics_of(heap).live_block_count == 1);
+  check(__LINE__, cistern_hand_over_and_wait(heap, name, arguments, NULL, &outcome) == CISTERN_OK && outcome.exit_code == 7);
+  check(__LINE__, outcome.is_discarded && statistics_of(heap).live_block_count == 0 && cistern_allocate(heap, 100) != NULL);
+  check(__LINE__, cistern_discard(heap, &byte_count) == CISTERN_OK && statistics_of(heap).live_block_count == 0);
+  check(__LINE__, cistern_trim_at_safe_point(heap) < 65536 && cistern_verify(heap));
+  check(__LINE__, cistern_discard(NULL, NULL) == CISTERN_INVALID_HANDLE && cistern_trim_at_safe_point(NULL) == 0);
+  check(__LINE__, cistern_hand_over(NULL, name, arguments, NULL) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_hand_over_and_wait(NULL, name, arguments, NULL, &outcome) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_hand_over_and_start(NULL, name, arguments, NULL, &outcome) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_hand_over_and_wait(heap, NULL, arguments, NULL, &outcome) == CISTERN_INVALID_ARGUMENT);
+}
+
 // A struct of an older caller is filled as far as it goes, one of a newer caller has zeros behind what is known.
 static void sizes_of_structs(cistern_heap *heap) {
   struct {
@@ -402,6 +425,7 @@ void every_call(bool has_whole_address_range) {
     if (mode != 3) whole_heap(heap);
     sizes_of_structs(heap);
     check(__LINE__, errno == 77);
+    if (mode == 0) hand_over(heap);
     check(__LINE__, cistern_heap_destroy(heap) == CISTERN_OK);
   }
   no_handle();

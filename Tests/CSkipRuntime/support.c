@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -67,6 +68,29 @@ int scenario_in_threads(uint32_t count, int (*body)(uint32_t number)) {
     sum += jobs[i].result;
   }
   return started == count ? sum : -1;
+}
+
+int skip_run_words(void *text) {
+  enum { MOST = 16 };
+  static char copy[256], program[] = "program";
+  static const char variable[] = "SKIP_CAPACITY=";
+  char *words[MOST + 1] = {program};
+  int count = 1;
+  if (unsetenv("SKIP_CAPACITY") != 0) return 98;
+  snprintf(copy, sizeof copy, "%s", (const char *)text);
+  for (char *word = strtok(copy, " "); word != NULL && count < MOST; word = strtok(NULL, " ")) {
+    if (count == 1 && strncmp(word, variable, sizeof variable - 1) == 0) {
+      if (setenv("SKIP_CAPACITY", word + sizeof variable - 1, 1) != 0) return 98;
+    } else {
+      words[count++] = word;
+    }
+  }
+  SKIP_memory_init(count, words);
+  size_t scenarios = 0;
+  const skip_scenario *single = skip_single_scenarios(&scenarios);
+  for (size_t i = 0; count > 1 && i < scenarios; i++)
+    if (strcmp(words[1], single[i].name) == 0) return single[i].run(count > 2 ? strtoull(words[2], NULL, 10) : 1, 1) == 0 ? 0 : 99;
+  return 0;
 }
 
 static const skip_scenario lasting[] = {

@@ -7,7 +7,7 @@ extension FaceSuites {
             let report = try runReactiveStore()
             #expect(report.count == 5)
             for line in report { print(line) }
-            #expect(report[0] == "export: removed height, added depth, added depth/square, changed total, removedWithParent height/square")
+            #expect(report[0] == "export: removed height, changed total, added depth, added depth/square, removedWithParent height/square")
             #expect(report[1] == "the slow one holds 4 tombstones")
             #expect(report[2] == "same mirrors: true")
             #expect(report[3] == "names: depth, depth/square, made in the fork, made in the fork/square, total")

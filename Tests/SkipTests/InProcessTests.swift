@@ -1,6 +1,5 @@
 import CSkipRuntime
 import CTestSupport
-import SkipABI
 import Testing
 
 // Safety: scenarios are constant tables in C; the words of the command line are constant texts in C.
@@ -36,9 +35,49 @@ extension SkipSuites {
             #expect(line == 0, "seed \(seed)")
         }
 
-        @Test func everySymbolIsDriven() {
-            // What links the face into this bundle at all; the archive's own names are checked by ArchiveTests.
-            #expect(skIsStatic(nil) == 1)
+        /// Ends of the process, each in a forked child of the test process.
+        @Test(.enabled(if: !hasSanitizer))
+        func ends() throws {
+            // Quotes are for a shell.
+            for line in CommandLineCase.all where !(line.variable + line.words).contains("'") {
+                let outcome = inChild("\(line.variable) \(line.words)")
+                #expect(outcome == Outcome(code: line.code, output: "", errors: line.errors), "\(line)")
+            }
+            #expect(inChild("number-too-large --capacity 1M") == Outcome(code: 2, output: "", errors: "ID too large: 1073741825\n"))
+            #expect(
+                inChild("unlock-what-is-not-locked --capacity 1M")
+                    == Outcome(code: 44, output: "", errors: "Internal error: unlocking failed\n"))
+            let full = inChild("fill-persistent 100 --capacity 1M")
+            #expect(full == Outcome(code: 24, output: "", errors: "Error: out of persistent memory.\n"))
+            for scenario in [
+                "fill-region 100", "fill-region-large", "fill-scratch 20000", "fill-small-scratch", "region-size-wraps",
+                "scratch-size-wraps",
+            ] {
+                let outcome = inChild("\(scenario) --capacity 2M")
+                #expect(outcome.code == 24 && outcome.errors.hasPrefix("malloc: Cannot allocate memory ("), "\(scenario): \(outcome)")
+            }
+            let again = inChild("fill-at-exit 100 --capacity 1M")
+            #expect(again == full)
+            #expect(inChild("start-only --capacity 128G", addressSpaceBytes: 64 << 30).code == 41)
+            // A default shrinks until it fits; the memory layer is told of a limit that somebody else uses up.
+            #expect(inChild("--capacity -", addressSpaceBytes: 64 << 30).code == 0)
+        }
+
+        private func inChild(_ words: String, addressSpaceBytes: UInt64 = 0) -> Outcome {
+            var bytes = [CChar](repeating: 0, count: 1024)
+            var count = 0
+            let text = Array(words.utf8CString)
+            let code = unsafe text.withUnsafeBufferPointer { text in
+                unsafe bytes.withUnsafeMutableBufferPointer { bytes in
+                    // The words are only read; the pointer to them has no const because the helper's has none.
+                    let context = unsafe UnsafeMutableRawPointer(mutating: text.baseAddress!)
+                    if addressSpaceBytes > 0 { return unsafe cistern_test_in_child(skip_run_words, context, addressSpaceBytes, 0, 60) }
+                    return unsafe cistern_test_in_child_capturing(
+                        skip_run_words, context, 60, bytes.baseAddress!, bytes.count, &count)
+                }
+            }
+            let errors = String(decoding: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            return Outcome(code: code, output: "", errors: errors)
         }
     }
 }

@@ -12,7 +12,7 @@ extension TickSuites {
             let test = try TestDirectory(64 << 20)
             let core = test.core
             let isDone = Flag()
-            let rounds = scaled(3000)
+            let rounds = scaled(1000)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<2 {
                     group.addTask {

@@ -84,20 +84,20 @@ typedef enum cistern_status {
   CISTERN_PROGRAM_REFUSED = 61,        // anything else
   CISTERN_REGIONS_OPEN = 62,           // a region of the heap is open, or its handle is still there
   // Directories.
-  CISTERN_NAME_TOO_LONG = 64,          // more than 4096 bytes
-  CISTERN_NAME_TAKEN = 65,             // a living region has it
-  CISTERN_UNKNOWN_REGION = 66,         // there is none, and nothing known of one
-  CISTERN_REGION_REMOVED = 67,
-  CISTERN_RETENTION_EXHAUSTED = 68,    // readers hold as much as they may
-  CISTERN_TICK_EXHAUSTED = 69,         // the last tick is open
-  CISTERN_TOO_MANY_SNAPSHOTS = 70,     // 64 at different ticks hold payloads
-  CISTERN_NOT_PINNED = 71,             // the reader does not hold it, or has expired
-  CISTERN_RESYNC = 72,                 // something was dropped: the reader starts from a baseline
-  CISTERN_REPEATED = 73,               // acknowledged before
-  CISTERN_SUPERSEDED = 74,             // a later poll replaced the batch
-  CISTERN_FOREIGN_BATCH = 75,          // another reader's, or another directory's
-  CISTERN_EXPIRED = 76,                // the reader held too much; the next poll tells
-  CISTERN_FIXED_READER = 77,           // it stays where it began
+  CISTERN_NAME_TOO_LONG = 72,          // more than 4096 bytes
+  CISTERN_NAME_TAKEN = 73,             // a living region has it
+  CISTERN_UNKNOWN_REGION = 74,         // there is none, and nothing known of one
+  CISTERN_REGION_REMOVED = 75,
+  CISTERN_RETENTION_EXHAUSTED = 76,    // readers hold as much as they may
+  CISTERN_TICK_EXHAUSTED = 77,         // the last tick is open
+  CISTERN_TOO_MANY_SNAPSHOTS = 78,     // 64 at different ticks hold payloads
+  CISTERN_NOT_PINNED = 79,             // the reader does not hold it, or has expired
+  CISTERN_RESYNC = 80,                 // something was dropped: the reader starts from a baseline
+  CISTERN_REPEATED = 81,               // acknowledged before
+  CISTERN_SUPERSEDED = 82,             // a later poll replaced the batch
+  CISTERN_FOREIGN_BATCH = 83,          // another reader's, or another directory's
+  CISTERN_EXPIRED = 84,                // the reader held too much; the next poll tells
+  CISTERN_FIXED_READER = 85,           // it stays where it began
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".

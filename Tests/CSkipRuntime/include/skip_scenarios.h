@@ -17,4 +17,8 @@ const skip_scenario *_Nonnull skip_lasting_scenarios(size_t *_Nonnull count);
 // Those that need a process of their own, because they fill the heap or end the process.
 const skip_scenario *_Nonnull skip_single_scenarios(size_t *_Nonnull count);
 
+// For a child process: starts the memory layer with the words of a text, which spaces separate, and runs the scenario that the first
+// of them names, if it names one, with the number that the second says as its seed. A word SKIP_CAPACITY=V in front sets that.
+int skip_run_words(void *_Nullable text);
+
 #endif

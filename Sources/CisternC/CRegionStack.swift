@@ -84,7 +84,8 @@ enum RegionStack {
     /// The region of a pile, where it and its heap are still there. That `alive` is need not be found out.
     fileprivate static func youngest(of pile: cistern_region_pile, alive: BoundedHeap? = nil) -> BoundedRegion? {
         guard let header = unsafe UnsafeMutablePointer<CHeap.cistern_heap>(bitPattern: pile.heap),
-            unsafe header == alive?.headerPointer || cistern_registry_contains(header), unsafe header.pointee.incarnation == pile.heap_incarnation, let handle = OpaquePointer(bitPattern: pile.region)
+            unsafe header == alive?.headerPointer || cistern_registry_contains(header),
+            unsafe header.pointee.incarnation == pile.heap_incarnation, let handle = unsafe OpaquePointer(bitPattern: pile.region)
         else { return nil }
         let region = unsafe BoundedRegion(handle)
         return region.incarnation == pile.region_incarnation && region.isOpen ? region : nil

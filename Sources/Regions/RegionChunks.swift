@@ -8,8 +8,10 @@ import CHeap
 /// A quarter of what the region has already, from one page to 256 KiB: what a region leaves unused at its end is then at most
 /// a fifth of it, once it has a few pages, and of a large one next to nothing. What is left in each chunk where the next object
 /// does not fit comes on top: with objects of the worst of all sizes below 16 KiB, regions of 8 MiB take 1.09 times the bytes
-/// asked for, of 1 MiB 1.31, of 64 KiB 1.81, and of a few pages twice as much. On recorded traces of a formatter's regions that came to 1.01 times the
-/// bytes asked for at the peak, where chunks that double came to 1.12 and fixed chunks of 8 MiB to 1.12 and 1.16.
+/// asked for, of 1 MiB 1.31, of 64 KiB 1.81, and of a few pages twice as much.
+///
+/// On recorded traces of a formatter's regions that came to 1.01 times the bytes asked for at the peak, where chunks that double
+/// came to 1.12 and fixed chunks of 8 MiB to 1.12 and 1.16.
 enum ChunkSize {
     static var pageByteCount: UInt { 4096 }
     static var headerByteCount: UInt { 64 }

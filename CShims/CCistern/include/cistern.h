@@ -279,7 +279,8 @@ size_t cistern_trim(cistern_heap *_Nullable heap);
 size_t cistern_trim_at_safe_point(cistern_heap *_Nullable heap);
 // Frees every block at once and gives all memory behind them back to the system; the heap may be used again. No other call
 // on this heap may be in progress. Handles of regions, closed ones too, end here: no call may be given one afterwards.
-// *byte_count, if given: the bytes given back; what the system refused to take stays in the heap, free. Errors, after which nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN.
+// *byte_count, if given: the bytes given back; what the system refused to take stays in the heap, free. Errors, after which
+// nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN.
 cistern_status cistern_discard(cistern_heap *_Nullable heap, size_t *_Nullable byte_count);
 // For idle hosts: gives back what was free since the last call; returns the bytes given back.
 size_t cistern_maintain(cistern_heap *_Nullable heap);

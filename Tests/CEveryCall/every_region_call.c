@@ -197,19 +197,21 @@ static void stack_of_heaps(bool is_checked) {
 }
 
 static cistern_heap *heap_of_cleanup;
+static cistern_region *parent_of_cleanup;
 
-static void push_and_pop(uintptr_t parent) {
+static void push_and_pop(uintptr_t context) {
   cistern_region *region = NULL;
   check(__LINE__, cistern_region_push(heap_of_cleanup, NULL, &region) == CISTERN_REGION_BUSY);
-  check(__LINE__, cistern_region_pop((cistern_region *)parent) == CISTERN_REGION_BUSY);
-  check(__LINE__, cistern_region_destroy((cistern_region *)parent) == CISTERN_REGION_BUSY);
+  check(__LINE__, context == 7 && cistern_region_pop(parent_of_cleanup) == CISTERN_REGION_BUSY);
+  check(__LINE__, cistern_region_destroy(parent_of_cleanup) == CISTERN_REGION_BUSY);
 }
 
 static void stack_and_cleanups(cistern_heap *heap) {
   cistern_region *first = NULL, *second = NULL;
   heap_of_cleanup = heap;
   check(__LINE__, cistern_region_push(heap, NULL, &first) == CISTERN_OK && cistern_region_push(heap, NULL, &second) == CISTERN_OK);
-  check(__LINE__, cistern_region_add_cleanup(second, push_and_pop, (uintptr_t)first) == CISTERN_OK);
+  parent_of_cleanup = first;
+  check(__LINE__, cistern_region_add_cleanup(second, push_and_pop, 7) == CISTERN_OK);
   check(__LINE__, cistern_region_pop(second) == CISTERN_OK && cistern_region_current() == first);
   check(__LINE__, cistern_region_pop(first) == CISTERN_OK && cistern_region_current() == NULL);
 }

@@ -59,16 +59,19 @@ extension BoundedHeap {
         let isInUse = granule >= header.it.first_granule && granule < header.it.top_granule
         let entry = isInUse ? pageMapEntry(ofPage: page) : Layout.metadataEntry
         let run = entry == 0 ? allocatedRun(holding: granule) : nil
+        // Here the record cannot change hands; once the lock is given back, it can, and its bytes may be anything.
+        let index = Layout.isSpan(entry) ? UInt(span(entry).it.size_class) : 0
         let granules = run.map { allocatedLength($0) } ?? 0
         unlockRuns()
         if let run { return (self.address(ofGranule: run), UInt(granules) << Layout.granuleShift) }
-        return Layout.isSpan(entry) ? blockInSpan(entry, page: page, address: address) : nil
+        return Layout.isSpan(entry) ? blockInSpan(entry, ofClass: index, page: page, address: address) : nil
     }
 
     /// A class's lock comes before the run lock, so a span is found without it and looked at again with it.
-    private func blockInSpan(_ entry: UInt32, page: UInt, address: UInt) -> (start: UInt, byteCount: UInt)? {
+    private func blockInSpan(
+        _ entry: UInt32, ofClass index: UInt, page: UInt, address: UInt
+    ) -> (start: UInt, byteCount: UInt)? {
         let span = span(entry)
-        let index = UInt(span.it.size_class)
         let sizeClass = sizeClass(index)
         lock(sizeClass)
         defer { unlock(sizeClass) }

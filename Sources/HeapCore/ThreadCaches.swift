@@ -142,7 +142,7 @@ extension BoundedHeap {
         }
         let sizeClass = sizeClass(index)
         lock(sizeClass)
-        if !cistern_is_single_threaded() { cut = max(cut, sinkForeignBlocks(of: bin, in: cache)) }
+        if !cistern_is_single_threaded() { cut = max(cut, sinkForeignBlocks(index, of: bin, in: cache)) }
         var slot = bottom
         while slot < cut {
             let block = Memory.loadWord(slot)
@@ -168,13 +168,15 @@ extension BoundedHeap {
     /// Moves the blocks of other threads' spans to the bottom of a stack, where a flush takes them first; returns where they
     /// end. Kept, they would be handed out here again and again, beside neighbours that another thread writes to: blocks
     /// that changed hands once would share cache lines for ever. Under the class's lock.
-    private func sinkForeignBlocks(of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
+    private func sinkForeignBlocks(_ index: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
         let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
         var end = UInt(bin.it.bottom)
         for slot in stride(from: end, to: UInt(bin.it.top), by: 8) {
             let block = Memory.loadWord(slot)
             let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-            guard entry < Layout.firstSpanEntry || span(entry).it.owner_page != page else { continue }
+            // Whose a span is may be asked under its own class's lock only; blocks of other classes go back, too.
+            let isOwn = Layout.isSpan(entry) && UInt(span(entry).it.size_class) == index && span(entry).it.owner_page == page
+            if isOwn { continue }
             Memory.storeWord(slot, Memory.loadWord(end))
             Memory.storeWord(end, block)
             end &+= 8

@@ -29,6 +29,11 @@ if [[ $# -ne 0 || $prefix != /* ]]; then
     echo "usage: build-library.sh --prefix DIR [--destdir DIR], the prefix absolute" >&2
     exit 2
 fi
+# It is written into files of pkg-config and CMake, which quote differently: nothing that one of them, or sed, reads otherwise.
+if [[ $prefix =~ [^A-Za-z0-9/._+%=:,~-] ]]; then
+    echo "error: the prefix may have letters, digits and / . _ + % = : , ~ - only: $prefix" >&2
+    exit 2
+fi
 
 # A number that the header states as an enumerator.
 header_number() {

@@ -115,7 +115,8 @@ def installed(check):
     with open(os.path.join(stage, "usr/lib/pkgconfig/cistern.pc"), encoding="utf-8") as file:
         if "prefix=/usr\n" not in file.read():
             check.find("the staged cistern.pc does not name the prefix")
-    for arguments in ([], ["--prefix", "relative"], ["--prefix"], ["--other", "x"]):
+    for arguments in ([], ["--prefix", "relative"], ["--prefix"], ["--other", "x"], ["--prefix", "/a&b"], ["--prefix", "/a|b"],
+                      ["--prefix", "/a b"]):
         check.expect("build-library.sh with wrong arguments", [build] + arguments, status=2)
     check.say(f"  {len(names)} files: {' '.join(sorted(names))}")
     return True

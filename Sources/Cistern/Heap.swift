@@ -189,7 +189,8 @@ public final class Heap: @unchecked Sendable {
 
     /// Frees every block at once and gives all memory behind them back to the system. The heap may be used again.
     ///
-    /// All blocks are gone, whoever has them: touching one is undefined, and may end the process by a signal. No other call on
+    /// All blocks are gone, whoever has them: touching one is undefined, and may end the process by a signal; so are handles that C
+    /// code has of regions it has closed. No other call on
     /// this heap may be in progress, in any thread; threads need no preparation otherwise.
     ///
     /// - Throws: `RegionsOpen` while a region of the heap, or the handle of one, is there; nothing has changed then.

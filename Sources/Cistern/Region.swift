@@ -2,7 +2,8 @@ import HeapCore
 import Regions
 
 // Safety: addresses are handed on between the caller and the core, which says what it takes. A handle names an open region, or
-// one that a region above it has closed: its record stays this handle's until the handle goes.
+// one that a region above it has closed: its record stays this handle's until the handle goes. The heap is there as long as the
+// handle: the handle holds on to it, or stands in a scope whose caller does.
 
 /// Memory of a heap that dies all at once.
 ///
@@ -23,24 +24,39 @@ import Regions
 ///
 /// Safety: objects are raw memory, and it is the caller who keeps each within its size, and from being used when its region
 /// is gone. In a heap in checked mode bytes of a region that is gone read as 0xDD.
-@frozen
+@safe @frozen
 public struct Region: ~Copyable {
     @usableFromInline
     let core: BoundedRegion
 
-    /// nil in a scope that its parent or its heap outlives.
     @usableFromInline
-    let heap: Heap?
+    let heap: Unmanaged<Heap>
 
-    @inlinable @inline(__always)
-    init(core: BoundedRegion, keeping heap: Heap?) {
+    /// Does the handle hold on to the heap? Not in a scope, whose parent or heap outlives it: counting would cost more there
+    /// than all the rest.
+    @usableFromInline
+    let isKeepingHeap: Bool
+
+    /// A handle that holds on to the heap.
+    @usableFromInline
+    init(core: BoundedRegion, keeping heap: Heap) {
         self.core = core
-        self.heap = heap
+        unsafe self.heap = Unmanaged.passRetained(heap)
+        isKeepingHeap = true
+    }
+
+    /// A handle for a scope.
+    @inlinable @inline(__always)
+    init(core: BoundedRegion, inScopeOf heap: Unmanaged<Heap>) {
+        self.core = core
+        unsafe self.heap = unsafe heap
+        isKeepingHeap = false
     }
 
     @inlinable @inline(__always)
     deinit {
         core.dispose()
+        if isKeepingHeap { unsafe heap.release() }
     }
 
     /// Closes the region now, as the end of the handle's life does without a word.
@@ -126,7 +142,7 @@ public struct Region: ~Copyable {
         guard let child = core.openChild(RegionOptions(limitBytes: limitBytes, isOwned: true)) else {
             throw RegionError(core.lastRefusal) ?? .exhausted
         }
-        return Region(core: child, keeping: heap)
+        return Region(core: child, keeping: unsafe heap.takeUnretainedValue())
     }
 
     /// Opens a region inside this one for the time of `body`.
@@ -139,7 +155,7 @@ public struct Region: ~Copyable {
         limitBytes: UInt64 = 0, _ body: (borrowing Region) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         guard let child = core.openChild(RegionOptions(limitBytes: limitBytes, isOwned: true)) else { return nil }
-        let region = Region(core: child, keeping: nil)
+        let region = unsafe Region(core: child, inScopeOf: heap)
         return try body(region)
     }
 }
@@ -165,7 +181,8 @@ extension Heap {
         limitBytes: UInt64 = 0, _ body: (borrowing Region) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         guard let core = core.openRegion(RegionOptions(limitBytes: limitBytes, isOwned: true)) else { return nil }
-        let region = Region(core: core, keeping: self)
+        defer { withExtendedLifetime(self) {} }
+        let region = unsafe Region(core: core, inScopeOf: Unmanaged.passUnretained(self))
         return try body(region)
     }
 

@@ -37,7 +37,7 @@ func code(_ status: RegionStatus) -> UInt32 {
 @c(cistern_region_destroy)
 public func cisternRegionDestroy(_ handle: OpaquePointer?) -> UInt32 {
     guard let region = unsafe handle else { return CISTERN_INVALID_HANDLE.rawValue }
-    return unsafe code(BoundedRegion(region).close())
+    return unsafe code(RegionStack.close(BoundedRegion(region)))
 }
 
 /// `cistern_region_allocate`; cistern_region.h says what it does and what can fail.
@@ -91,14 +91,17 @@ public func cisternRegionMark(_ handle: OpaquePointer?, _ place: UnsafeMutablePo
 public func cisternRegionRelease(_ handle: OpaquePointer?, _ place: UnsafePointer<cistern_region_place>?) -> UInt32 {
     guard let region = unsafe handle else { return CISTERN_INVALID_HANDLE.rawValue }
     guard let place = unsafe place else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    return unsafe code(BoundedRegion(region).release(to: RegionMark(words: place.pointee.words)))
+    let mark = unsafe RegionMark(words: place.pointee.words)
+    let target = unsafe BoundedRegion(region)
+    return code(RegionStack.emptying(target) { target.release(to: mark) })
 }
 
 /// `cistern_region_reset`; cistern_region.h says what it does and what can fail.
 @c(cistern_region_reset)
 public func cisternRegionReset(_ handle: OpaquePointer?) -> UInt32 {
     guard let region = unsafe handle else { return CISTERN_INVALID_HANDLE.rawValue }
-    return unsafe code(BoundedRegion(region).reset())
+    let target = unsafe BoundedRegion(region)
+    return code(RegionStack.emptying(target) { target.reset() })
 }
 
 /// `cistern_region_add_cleanup`; cistern_region.h says what it does and what can fail.

@@ -31,15 +31,18 @@ extension BoundedHeap {
     /// - Parameters:
     ///   - pages: its length, 1 or more; 4 KiB each.
     ///   - alignment: of its address, in pages; a power of two.
+    ///   - ofPage: which of its pages stands on that alignment.
     /// - Returns: the chunk, its `end` set and nothing else, or nil when there is no room; and whether the pages inside it, all
     ///   but the first and the last, read as zero.
     /// - Complexity: constant for a page that the thread kept; else a look at a few free runs and a store per page.
     @_spi(Regions)
-    public func takeRegionRun(pages: UInt32, alignment: UInt32 = 1) -> (chunk: Ref<cistern_region_chunk>?, hasZeroInterior: Bool) {
+    public func takeRegionRun(
+        pages: UInt32, alignment: UInt32 = 1, ofPage aligned: UInt32 = 0
+    ) -> (chunk: Ref<cistern_region_chunk>?, hasZeroInterior: Bool) {
         if pages == 1, alignment == 1, let chunk = takeSparePage() { return (chunk, false) }
         lockRuns()
         defer { unlockRuns() }
-        let run = allocateAlignedRunForZeroing(pages << 6, alignment: alignment << 6)
+        let run = allocateAlignedRunForZeroing(pages << 6, alignment: alignment << 6, at: aligned << 6)
         guard run.start != 0 else { return (nil, false) }
         let first = run.start >> 6
         header.it.region_granules &+= UInt64(pages) << 6
@@ -89,7 +92,7 @@ extension BoundedHeap {
 
     /// Makes room: gives this thread's blocks and pages back, and what spans are empty. True when that may have helped.
     @_spi(Regions)
-    public func scavengeForRegions() -> Bool { scavenge() }
+    public func scavengeForRegions() -> Bool { isUsable && scavenge() }
 
     // MARK: Pages that a thread keeps
 
@@ -149,7 +152,7 @@ extension BoundedHeap {
     /// `heap` is set, and `flags` says whether the heap is in checked mode.
     @_spi(Regions)
     public func takeRegionRecord() -> Ref<cistern_region>? {
-        guard header.it.incarnation != 0 else { return nil }
+        guard isUsable else { return nil }
         lockRuns()
         defer { unlockRuns() }
         let isKept = has(CISTERN_HEAP_CHECKED) && header.it.free_region_count <= Self.recordQuarantineCount
@@ -162,6 +165,19 @@ extension BoundedHeap {
         header.it.free_region_count &-= 1
         record.it.next = 0
         return record
+    }
+
+    /// The record at an address, which may be anything; nil where there is none.
+    @_spi(Regions)
+    public func regionRecord(at address: UInt) -> Ref<cistern_region>? {
+        let offset = address &- base
+        guard offset < UInt(header.it.capacity_bytes), pageMapEntry(ofPage: offset >> Layout.pageShift) == Layout.metadataEntry else {
+            return nil
+        }
+        let offsetInPage = offset & (Layout.pageByteCount &- 1)
+        let stride = UInt(MemoryLayout<cistern_region>.stride)
+        guard offsetInPage % stride == 0, offsetInPage != 0, region(at: address).it.heap == uintptr_t(header.address) else { return nil }
+        return region(at: address)
     }
 
     /// Gives a closed record back. In checked mode it goes to the end of the queue.
@@ -200,6 +216,8 @@ extension BoundedHeap {
         while index > 0 {
             let record = region(at: start &+ index &* stride)
             record.it.heap = uintptr_t(header.address)
+            // Of another heap at this address, no mark and no identity is one of these.
+            record.it.incarnation = header.it.incarnation << 40
             record.it.flags = has(CISTERN_HEAP_CHECKED) ? UInt64(CISTERN_REGION_CHECKED) : 0
             insertFreeRecord(record)
             index &-= 1

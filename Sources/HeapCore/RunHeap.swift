@@ -26,31 +26,34 @@ extension BoundedHeap {
 
     private func takeRun(_ granules: UInt32) -> UInt32 {
         var start = takeFromBins(granules)
-        if start == 0 { start = takeFromTop(granules, alignment: 1) }
-        if start == 0 { start = takeFromBinExhaustively(granules, alignment: 1) }
+        if start == 0 { start = takeFromTop(granules, alignment: 1, at: 0) }
+        if start == 0 { start = takeFromBinExhaustively(granules, alignment: 1, at: 0) }
         return start
     }
 
     /// Takes a run whose address is a multiple of `alignment` granules, a power of two.
     func allocateAlignedRun(_ granules: UInt32, alignment: UInt32) -> UInt32 {
-        let start = takeAlignedRun(granules, alignment: alignment)
+        let start = takeAlignedRun(granules, alignment: alignment, at: 0)
         if start != 0 { noteAllocated(start, granules: granules) }
         return start
     }
 
     /// Takes a run of whole pages, and says whether the pages inside it (all but the first and the last) read as zero.
-    func allocateAlignedRunForZeroing(_ granules: UInt32, alignment: UInt32) -> (start: UInt32, hasZeroInterior: Bool) {
-        let start = takeAlignedRun(granules, alignment: alignment)
+    /// `offset`: the granule of it that stands on the alignment, inside it.
+    func allocateAlignedRunForZeroing(
+        _ granules: UInt32, alignment: UInt32, at offset: UInt32
+    ) -> (start: UInt32, hasZeroInterior: Bool) {
+        let start = takeAlignedRun(granules, alignment: alignment, at: offset)
         guard start != 0 else { return (0, false) }
         let isZero = nextTouchedStretch(from: (start >> 6) &+ 1, to: (start &+ granules &- 1) >> 6) == nil
         noteAllocated(start, granules: granules)
         return (start, isZero)
     }
 
-    private func takeAlignedRun(_ granules: UInt32, alignment: UInt32) -> UInt32 {
-        var start = takeAlignedFromBins(granules, alignment: alignment)
-        if start == 0 { start = takeFromTop(granules, alignment: alignment) }
-        if start == 0 { start = takeFromBinExhaustively(granules, alignment: alignment) }
+    private func takeAlignedRun(_ granules: UInt32, alignment: UInt32, at offset: UInt32) -> UInt32 {
+        var start = takeAlignedFromBins(granules, alignment: alignment, at: offset)
+        if start == 0 { start = takeFromTop(granules, alignment: alignment, at: offset) }
+        if start == 0 { start = takeFromBinExhaustively(granules, alignment: alignment, at: offset) }
         return start
     }
 
@@ -130,14 +133,14 @@ extension BoundedHeap {
         return carve(start, length: freeRunLength(start), at: start, granules: granules)
     }
 
-    private func takeAlignedFromBins(_ granules: UInt32, alignment: UInt32) -> UInt32 {
+    private func takeAlignedFromBins(_ granules: UInt32, alignment: UInt32, at offset: UInt32) -> UInt32 {
         var count = 0
         var bin = Self.runBin(granules)
         while count < Self.candidateLimit, let next = nonEmptyBin(from: bin) {
             var candidate = binHead(next)
             while candidate != 0, count < Self.candidateLimit {
                 let length = freeRunLength(candidate)
-                if let start = alignedStart(in: candidate, length: length, granules: granules, alignment: alignment) {
+                if let start = alignedStart(in: candidate, length: length, granules: granules, alignment: alignment, at: offset) {
                     return carve(candidate, length: length, at: start, granules: granules)
                 }
                 candidate = freeRunNext(candidate)
@@ -151,18 +154,18 @@ extension BoundedHeap {
         else { return 0 }
         let run = binHead(larger)
         let length = freeRunLength(run)
-        guard let start = alignedStart(in: run, length: length, granules: granules, alignment: alignment) else { return 0 }
+        guard let start = alignedStart(in: run, length: length, granules: granules, alignment: alignment, at: offset) else { return 0 }
         return carve(run, length: length, at: start, granules: granules)
     }
 
     /// Last resort before a no: look at every free run that could be long enough.
-    private func takeFromBinExhaustively(_ granules: UInt32, alignment: UInt32) -> UInt32 {
+    private func takeFromBinExhaustively(_ granules: UInt32, alignment: UInt32, at offset: UInt32) -> UInt32 {
         var bin = Self.runBin(granules)
         while let next = nonEmptyBin(from: bin) {
             var candidate = binHead(next)
             while candidate != 0 {
                 let length = freeRunLength(candidate)
-                if let start = alignedStart(in: candidate, length: length, granules: granules, alignment: alignment) {
+                if let start = alignedStart(in: candidate, length: length, granules: granules, alignment: alignment, at: offset) {
                     return carve(candidate, length: length, at: start, granules: granules)
                 }
                 candidate = freeRunNext(candidate)
@@ -172,15 +175,17 @@ extension BoundedHeap {
         return 0
     }
 
-    private func alignedStart(in run: UInt32, length: UInt32, granules: UInt32, alignment: UInt32) -> UInt32? {
+    private func alignedStart(
+        in run: UInt32, length: UInt32, granules: UInt32, alignment: UInt32, at offset: UInt32
+    ) -> UInt32? {
         guard length >= granules else { return nil }
-        guard let start = aligned(run, alignment: alignment), start &- run <= length &- granules else { return nil }
+        guard let start = aligned(run, alignment: alignment, at: offset), start &- run <= length &- granules else { return nil }
         return start
     }
 
-    /// The first granule from `granule` on whose address is aligned; nil beyond 2^32 granules.
-    private func aligned(_ granule: UInt32, alignment: UInt32) -> UInt32? {
-        let origin = base >> Layout.granuleShift
+    /// The first granule from `granule` on whose address is aligned, or that of the one `offset` later; nil beyond 2^32 granules.
+    private func aligned(_ granule: UInt32, alignment: UInt32, at offset: UInt32) -> UInt32? {
+        let origin = (base >> Layout.granuleShift) &+ UInt(offset)
         let mask = UInt(alignment) &- 1
         let (sum, overflow) = (origin &+ UInt(granule)).addingReportingOverflow(mask)
         guard !overflow else { return nil }
@@ -200,9 +205,9 @@ extension BoundedHeap {
         return start
     }
 
-    private func takeFromTop(_ granules: UInt32, alignment: UInt32) -> UInt32 {
+    private func takeFromTop(_ granules: UInt32, alignment: UInt32, at offset: UInt32) -> UInt32 {
         let top = header.it.top_granule
-        guard let start = aligned(top, alignment: alignment), start <= header.it.capacity_granules,
+        guard let start = aligned(top, alignment: alignment, at: offset), start <= header.it.capacity_granules,
             granules <= header.it.capacity_granules &- start, commit(throughGranule: start &+ granules)
         else { return 0 }
         if start > top {

@@ -78,7 +78,8 @@ public struct BoundedRegion: Equatable {
     @inlinable
     public var isOpen: Bool { has(CISTERN_REGION_OPEN) }
 
-    /// Counts how often this record was opened: with its address it tells regions of a heap apart.
+    /// Counts how often this record was opened, on from a number of the heap's own: with its address it tells regions apart, also
+    /// those of heaps that are gone.
     public var incarnation: UInt64 { record.it.incarnation }
 
     /// The region that it was opened in; nil for a free-standing one and for a closed one.

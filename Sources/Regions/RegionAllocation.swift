@@ -94,6 +94,12 @@ extension BoundedRegion {
         return block
     }
 
+    /// For faces that find out themselves that a size cannot be: `lastRefusal` says so.
+    public func refuseInvalidArgument() {
+        let status = usability()
+        _ = refuse(status == .done ? .invalidArgument : status)
+    }
+
     private func refuse(_ status: RegionStatus) -> UInt {
         record.it.last_refusal = status.rawValue
         return 0

@@ -47,10 +47,12 @@ extension BoundedHeap {
     /// The region whose bytes hold an address; nil for every other address, in this heap or not.
     ///
     /// - Complexity: constant, a few loads, no lock. The answer means something while that region is not being closed, and its
-    ///   thread is not allocating from it.
+    ///   thread is not allocating from it: beside a thread that does, it is some region of this heap, or nil. Beside one that trims
+    ///   the heap, it must not be asked about a region that is being closed.
     public func region(owning address: UnsafeRawPointer) -> BoundedRegion? {
         let number = UInt(bitPattern: address)
-        guard let chunk = regionChunk(holding: number), let record = Ref<cistern_region>.optional(chunk.it.region),
+        // The chunk's first word may be a program's by now: it is a record's address only where there is a record.
+        guard let chunk = regionChunk(holding: number), let record = regionRecord(at: UInt(chunk.it.region)),
             number >= UInt(chunk.it.first), number < BoundedRegion(record: record).usedEnd(of: chunk)
         else { return nil }
         return BoundedRegion(record: record)

@@ -24,8 +24,8 @@ extension BoundedRegion {
     /// - Complexity: constant.
     @inlinable @inline(__always)
     public func openChild(_ options: RegionOptions = RegionOptions()) -> BoundedRegion? {
-        // A region that may not have children keeps no record for them.
-        guard _fastPath(record.it.spare_child != 0) else { return openChildSlow(options) }
+        // A busy region keeps no record for children. A closed one may: it is of use when the region is opened again.
+        guard _fastPath(record.it.spare_child != 0), _fastPath(isOpen) else { return openChildSlow(options) }
         let child = BoundedRegion(record: Ref(regionAddress: UInt(record.it.spare_child)))
         record.it.spare_child = 0
         child.begin(options)
@@ -51,7 +51,7 @@ extension BoundedRegion {
     func begin(_ options: RegionOptions) {
         record.it.incarnation &+= 1
         record.it.limit_bytes = options.limitBytes
-        record.it.run_high_water_bytes = 0
+        record.it.last_refusal = 0
         record.it.flags |= UInt64(CISTERN_REGION_OPEN | (options.isOwned ? CISTERN_REGION_OWNED : 0))
     }
 
@@ -91,15 +91,16 @@ extension BoundedRegion {
         if !closeIfEmpty(flags: UInt64(CISTERN_REGION_OPEN | CISTERN_REGION_OWNED)) { disposeSlow() }
     }
 
-    /// The youngest child, with nothing in it, is unlinked and kept for the next one. False: nothing has happened.
+    /// The youngest child, in which there never was anything, is unlinked and kept for the next one. False: nothing has happened.
     @inlinable @inline(__always)
     func closeIfEmpty(flags: UInt64) -> Bool {
         let it = record.it
         guard _fastPath(it.flags == flags), _fastPath(it.parent != 0) else { return false }
         let parent = Ref<cistern_region>(regionAddress: UInt(it.parent))
         guard _fastPath(UInt(parent.it.first_child) == record.number), _fastPath(parent.it.spare_child == 0) else { return false }
-        // Cleanup actions and marks stand in a chunk. The record that it keeps for a child of its own stays with it.
-        guard _fastPath(it.chunk | it.large | it.first_child == 0) else { return false }
+        // Who had a chunk or a large object has a high-water mark; cleanup actions and marks stand in a chunk. The record that it
+        // keeps for a child of its own stays with it.
+        guard _fastPath(it.run_high_water_bytes | UInt64(it.first_child) == 0) else { return false }
         parent.it.first_child = it.next
         if it.next != 0 { Ref<cistern_region>(regionAddress: UInt(it.next)).it.previous = 0 }
         record.it.flags = 0
@@ -112,7 +113,8 @@ extension BoundedRegion {
     func closeSlow() -> RegionStatus {
         let status = closability()
         guard status == .done else { return status }
-        closeTree()
+        let parent = Ref<cistern_region>.optional(record.it.parent)
+        if closeTree(), let parent { BoundedRegion(record: parent).closeAbandoned() }
         return .done
     }
 
@@ -122,30 +124,49 @@ extension BoundedRegion {
     @inline(never)
     @usableFromInline
     func disposeSlow() {
-        // From inside a cleanup action it may be that it cannot be closed now: then whoever is closing it, or its parent
-        // later, gives the record back.
-        let isStuck = has(CISTERN_REGION_BUSY) || record.it.pin_count > 0
-        if isOpen, !isStuck { closeTree() }
+        let parent = isOpen ? Ref<cistern_region>.optional(record.it.parent) : nil
+        if has(CISTERN_REGION_BUSY) || record.it.pin_count > 0 {
+            // From inside a cleanup action, and it cannot be closed now: whoever runs the actions does so afterwards.
+            clear(CISTERN_REGION_OWNED)
+            return set(CISTERN_REGION_ABANDONED)
+        }
+        let hasRunActions = isOpen && closeTree()
         clear(CISTERN_REGION_OWNED)
-        if !isStuck { heap.returnRegionRecord(record) }
+        heap.returnRegionRecord(record)
+        if hasRunActions, let parent { BoundedRegion(record: parent).closeAbandoned() }
+    }
+
+    /// Closes this region, and those above it, where the handle went while cleanup actions stood in the way. To be called when
+    /// actions have run, of this region or inside it.
+    func closeAbandoned() {
+        var next: Ref<cistern_region>? = record
+        while let current = next {
+            next = .optional(current.it.parent)
+            let region = BoundedRegion(record: current)
+            guard region.has(CISTERN_REGION_ABANDONED), region.closability() == .done else { continue }
+            region.closeTree()
+        }
     }
 
     /// Closes an open region and all inside it, without recursion: down to the youngest child of the youngest child, and up.
-    private func closeTree() {
+    /// Says whether cleanup actions have run.
+    @discardableResult
+    private func closeTree() -> Bool {
         var current = self
+        var hasRunActions = false
         while true {
             current.becomeBusy()
             if let child = Ref<cistern_region>.optional(current.record.it.first_child) {
                 current = BoundedRegion(record: child)
                 continue
             }
-            current.runCleanups(downTo: 0)
+            if current.runCleanups(downTo: 0) { hasRunActions = true }
             current.giveBackEverything()
             let parent = Ref<cistern_region>.optional(current.record.it.parent)
             current.unlinkFromParent()
             current.retire()
-            if current == self { return }
-            guard let parent else { return }
+            if current == self { return hasRunActions }
+            guard let parent else { return hasRunActions }
             current = BoundedRegion(record: parent)
         }
     }
@@ -172,10 +193,13 @@ extension BoundedRegion {
     }
 
     /// Closes the children that were opened after a serial, youngest first.
-    func closeChildren(bornAfter serial: UInt64) {
+    /// Says whether cleanup actions have run.
+    func closeChildren(bornAfter serial: UInt64) -> Bool {
+        var hasRunActions = false
         while let child = Ref<cistern_region>.optional(record.it.first_child), child.it.birth > serial {
-            BoundedRegion(record: child).closeTree()
+            if BoundedRegion(record: child).closeTree() { hasRunActions = true }
         }
+        return hasRunActions
     }
 
     private func giveBackEverything() {

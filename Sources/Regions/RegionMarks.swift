@@ -54,13 +54,14 @@ extension BoundedRegion {
         guard status == .done else { return status }
         guard let node = node(of: mark) else { return .staleMark }
         becomeBusy()
-        closeChildren(bornAfter: node.it.serial)
-        runCleanups(downTo: node.it.cleanups)
+        let haveChildrenRunActions = closeChildren(bornAfter: node.it.serial)
+        let hasRunActions = runCleanups(downTo: node.it.cleanups) || haveChildrenRunActions
         freeLargeObjects(youngerThan: node.it.serial)
         freeChunks(downTo: node.number)
         record.it.marks = uintptr_t(node.number)
         clear(CISTERN_REGION_BUSY)
         if let chunk { setHead(node.number &+ UInt(MemoryLayout<cistern_region_mark_record>.size), in: chunk) }
+        if hasRunActions { closeAbandoned() }
         return .done
     }
 
@@ -113,16 +114,18 @@ extension BoundedRegion {
         let status = closability()
         guard status == .done else { return status }
         becomeBusy()
-        closeChildren(bornAfter: 0)
-        runCleanups(downTo: 0)
+        let haveChildrenRunActions = closeChildren(bornAfter: 0)
+        let hasRunActions = runCleanups(downTo: 0) || haveChildrenRunActions
         freeLargeObjects(youngerThan: 0)
         while let chunk, chunk.it.older != 0 { freeCurrentChunk() }
         record.it.marks = 0
         clear(CISTERN_REGION_BUSY)
-        guard let chunk else { return .done }
-        let first = UInt(chunk.it.first)
-        if isChecked { RegionMemory.fill(first, byteCount: UInt(chunk.it.used_end) &- first, with: Self.freedByte) }
-        setHead(first, in: chunk)
+        if let chunk {
+            let first = UInt(chunk.it.first)
+            if isChecked { RegionMemory.fill(first, byteCount: UInt(chunk.it.used_end) &- first, with: Self.freedByte) }
+            setHead(first, in: chunk)
+        }
+        if hasRunActions { closeAbandoned() }
         return .done
     }
 

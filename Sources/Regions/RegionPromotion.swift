@@ -69,8 +69,8 @@ extension BoundedRegion {
     ///   `.limitReached` when a limit does not hold the other's contents, `.closed`, `.busy`. Marks of both are stale afterwards.
     /// - Complexity: linear in the chunks and large objects of both.
     public func exchangeContents(with other: BoundedRegion) -> RegionStatus {
-        var status = usability()
-        if status == .done { status = other.usability() }
+        var status = closability()
+        if status == .done { status = other.closability() }
         guard status == .done else { return status }
         guard self != other, record.it.heap == other.record.it.heap else { return .notExchangeable }
         let mine = usedBytes

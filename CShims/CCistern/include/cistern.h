@@ -151,7 +151,8 @@ cistern_status cistern_heap_create_explained(const cistern_heap_options *_Nullab
                                              cistern_heap *_Nullable *_Nullable heap, cistern_refusal *_Nullable refusal);
 // A refusal in one line. Texts: see cistern_capacity_error_text.
 size_t cistern_refusal_text(const cistern_refusal *_Nullable refusal, char *_Nullable line, size_t line_byte_count);
-// Gives every page back, live blocks and all. No other call on this heap may be in progress or follow.
+// Gives every page back, live blocks and all. No other call on this heap may be in progress or follow. Cleanup actions of regions
+// that are still open do not run.
 // Errors: CISTERN_INVALID_HANDLE, for NULL and for a heap that was destroyed before; nothing happens then.
 cistern_status cistern_heap_destroy(cistern_heap *_Nullable heap);
 
@@ -277,8 +278,9 @@ size_t cistern_trim(cistern_heap *_Nullable heap);
 // The same, with what other threads keep ready. No other call on this heap may be in progress.
 size_t cistern_trim_at_safe_point(cistern_heap *_Nullable heap);
 // Frees every block at once and gives all memory behind them back to the system; the heap may be used again. No other call
-// on this heap may be in progress. *byte_count, if given: the bytes given back; what the system refused to take stays in the
-// heap, free. Errors, after which nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN.
+// on this heap may be in progress. Handles of regions, closed ones too, end here: no call may be given one afterwards.
+// *byte_count, if given: the bytes given back; what the system refused to take stays in the heap, free. Errors, after which
+// nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN.
 cistern_status cistern_discard(cistern_heap *_Nullable heap, size_t *_Nullable byte_count);
 // For idle hosts: gives back what was free since the last call; returns the bytes given back.
 size_t cistern_maintain(cistern_heap *_Nullable heap);

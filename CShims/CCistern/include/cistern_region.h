@@ -7,7 +7,8 @@
 // A region is one thread's at a time, with its parent and its children. Calls take NULL for a region and say no
 // (CISTERN_INVALID_HANDLE). A handle of a closed region is found closed (CISTERN_REGION_CLOSED, NULL) until the heap opens
 // another region with it; of a checked heap, that is a thousand regions later, and such a use is reported before as
-// CISTERN_CLOSED_REGION. No handle may be used when its heap is gone, nor in a fork's child that did not inherit the heap.
+// CISTERN_CLOSED_REGION. No handle, open or closed, may be used when its heap is gone or was discarded since, nor in a fork's child
+// that did not inherit the heap.
 //
 // A call that fails has changed nothing. Out of memory is CISTERN_EXHAUSTED, or NULL.
 #ifndef CISTERN_REGION_H
@@ -46,14 +47,17 @@ cistern_status cistern_region_create_child(cistern_region *_Nullable parent, con
 cistern_status cistern_region_destroy(cistern_region *_Nullable region);
 
 // Each thread has a stack of regions. Opens one on it: inside the top one, where that is of the same heap, else alone.
-// Errors: as cistern_region_create, and CISTERN_REGION_BUSY.
+// Errors: as cistern_region_create, and CISTERN_REGION_BUSY. The heap may change eight times on the way down a stack, living heaps
+// only; CISTERN_EXHAUSTED where it would more often.
 cistern_status cistern_region_push(cistern_heap *_Nullable heap, const cistern_region_options *_Nullable options,
                                    cistern_region *_Nullable *_Nullable region);
 // Closes a region of this thread's stack and takes it off, with those above it: regions that an error path left behind.
-// Errors: as cistern_region_destroy; CISTERN_REGION_NOT_CURRENT where it is not in the stack, or below one of another heap.
+// Errors: as cistern_region_destroy; CISTERN_REGION_NOT_CURRENT where it is not in the stack, or below one of another living heap.
+// Destroying a region of the stack, or resetting or releasing one below it, takes it off, too. Where another thread does that, all
+// regions of that heap below it are off this thread's stack with it; they stay open, and can be destroyed.
 // Regions that a thread leaves on its stack when it ends stay open until their heap goes.
 cistern_status cistern_region_pop(cistern_region *_Nullable region);
-// The top of this thread's stack; NULL when it is empty. Its heap must be alive for anything to be done with it.
+// The top of this thread's stack; NULL when it is empty. Regions of heaps that are gone are not on it any more.
 cistern_region *_Nullable cistern_region_current(void);
 
 // ---- Allocating. cistern_region_inline.h has the first call as inline code.
@@ -110,7 +114,7 @@ cistern_status cistern_region_promote(cistern_region *_Nullable region, void *_N
 // _REGION_BUSY.
 cistern_status cistern_region_exchange(cistern_region *_Nullable region, cistern_region *_Nullable other);
 // Whose bytes hold an address; NULL for every other address. Constant, no lock; means something while that region is not being
-// closed, and its thread does not allocate from it.
+// closed, and its thread does not allocate from it. Not to be asked about a region that is being closed while the heap is trimmed.
 cistern_region *_Nullable cistern_region_owner(cistern_heap *_Nullable heap, const void *_Nullable address);
 bool cistern_region_contains(const cistern_region *_Nullable region, const void *_Nullable address);
 

@@ -29,7 +29,7 @@ typedef struct cistern_region_chunk {
 typedef struct cistern_region {
   uintptr_t head;         // next free byte of the current chunk, a multiple of 8; 0: every allocation takes the slow path
   uintptr_t end;          // allocation from `head` must stay below it; a multiple of 16
-  uint64_t incarnation;   // counts the openings of this record
+  uint64_t incarnation;   // counts the openings of this record, from 2^40 times the heap's incarnation on
   uintptr_t heap;         // address of the heap's header
   uintptr_t parent;       // 0: free-standing
   uintptr_t first_child;  // the youngest open child
@@ -53,8 +53,7 @@ typedef struct cistern_region {
   uint32_t large_count;
   uint32_t pin_count;      // cleanup actions of regions inside it that are running: it must not be closed meanwhile
   uint32_t last_refusal;   // a RegionStatus: why the last allocation was refused
-  uintptr_t below;         // for a face that keeps a stack of regions per thread: what was its top before
-  uint64_t below_incarnation;
+  uint64_t reserved[2];
 } cistern_region;
 
 // What stands in the region's own bytes.
@@ -82,6 +81,8 @@ enum {
   CISTERN_REGION_BUSY = 2,     // its cleanup actions run, or it is being closed: nothing may be done to it
   CISTERN_REGION_OWNED = 4,    // whoever opened it gives the record back himself, also when the parent has closed the region
   CISTERN_REGION_CHECKED = 8,  // of a heap in checked mode
+  CISTERN_REGION_ABANDONED = 16,  // its handle went while it could not be closed: that follows when the actions in its way have run
+  CISTERN_REGION_ON_STACK = 32,   // on the stack of a thread; see cistern_region_stack.h
   CISTERN_REGION_RECORDS_PER_PAGE = 20,
 };
 

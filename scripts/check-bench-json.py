@@ -3,8 +3,8 @@
 
 With --targets: the rows of a command that measures against targets, each met; times are shown and not judged.
 
-Usage: check-bench-json.py FILE | --targets FILE | --self-test. Prints each allocator's geometric means; exit 1 with one message per
-finding.
+Usage: check-bench-json.py FILE | --targets FILE | --self-test. Prints each allocator's geometric means;
+exit 1 with one message per finding.
 """
 
 import json

@@ -38,7 +38,7 @@ struct MapCommand {
         // The first pass finds how far the heap reaches and whether it suffices, the second one is looked at.
         var player = unsafe Player(heap: heap, records: records, slotCount: Int(header.slot_count))
         let done = player.play(to: asked, writes: false)
-        do throws(RegionsOpen) { try heap.discard() } catch { throw BenchError("map: a region is open") }
+        do throws(DiscardError) { try heap.discard() } catch { throw BenchError("map: a region is open") }
         player = unsafe Player(heap: heap, records: records, slotCount: Int(header.slot_count))
         let shown = options.capacityBytes > 0 ? heap.statistics.extentHighWaterBytes : heap.capacityBytes
         var recording = MapRecording(shownBytes: shown)

@@ -81,6 +81,7 @@ const char *cistern_status_text(cistern_status status) {
     case CISTERN_PROGRAM_CANNOT_WAIT: return "the program was started, and how it ended cannot be learned";
     case CISTERN_PROGRAM_REFUSED: return "the system refused to start the program";
     case CISTERN_REGIONS_OPEN: return "a region of the heap is open";
+    case CISTERN_DIRECTORIES_OPEN: return "a directory is in the heap";
     case CISTERN_NAME_TOO_LONG: return "the name has more than 4096 bytes";
     case CISTERN_NAME_TAKEN: return "a living region of the directory has the name";
     case CISTERN_UNKNOWN_REGION: return "the directory knows of no such region";

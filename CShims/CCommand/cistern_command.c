@@ -160,5 +160,7 @@ int cistern_child_wait(const cistern_child *child, uint32_t milliseconds, cister
   event->kind = CISTERN_EVENT_SIGNAL;
   event->signal = got;
   // Not waited for yet, so the number is still the child's, even when it has ended.
-  return kill(child->process, got) == 0 ? 0 : errno;
+  // The command may have become another user, whom this one may not send signals: that does not end the run.
+  if (kill(child->process, got) != 0) event->code = errno;
+  return 0;
 }

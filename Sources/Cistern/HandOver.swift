@@ -120,6 +120,7 @@ extension HandOverError: CustomStringConvertible {
             case .cannotWait: "the program was started, and how it ended cannot be learned"
             case .unusableText: "a name or argument has a zero byte, or a setting of the environment has no name and ="
             case .regionsOpen: "a region of the heap is open"
+            case .directoriesOpen: "a directory is in the heap"
             case .refused: "the system refused"
             }
         return what + (code == 0 ? "" : " (errno \(code))") + (isDiscarded ? "; the heap was discarded before" : "")

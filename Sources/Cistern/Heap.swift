@@ -193,12 +193,12 @@ public final class Heap: @unchecked Sendable {
     /// code has of regions it has closed. No other call on
     /// this heap may be in progress, in any thread; threads need no preparation otherwise.
     ///
-    /// - Throws: `RegionsOpen` while a region of the heap, or the handle of one, is there; nothing has changed then.
+    /// - Throws: `DiscardError` while a region of the heap, the handle of one, or a `Directory` is there; nothing has changed then.
     /// - Returns: bytes given back. Where the system refuses to take pages, the heap is empty all the same, and
     ///   `statistics.touchedBytes` tells what stayed.
     /// - Complexity: the pages that the kernel has to free, about 70 ms per GiB; no look at any block.
     @discardableResult
-    public func discard() throws(RegionsOpen) -> UInt64 { try core.discard() }
+    public func discard() throws(DiscardError) -> UInt64 { try core.discard() }
 
     /// For idle hosts: gives back what was free since the last call. Returns bytes given back.
     @discardableResult

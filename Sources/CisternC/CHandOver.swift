@@ -16,6 +16,7 @@ extension HandOverError {
         case .cannotWait: CISTERN_PROGRAM_CANNOT_WAIT.rawValue
         case .unusableText: CISTERN_INVALID_ARGUMENT.rawValue
         case .regionsOpen: CISTERN_REGIONS_OPEN.rawValue
+        case .directoriesOpen: CISTERN_DIRECTORIES_OPEN.rawValue
         case .refused: CISTERN_PROGRAM_REFUSED.rawValue
         }
     }

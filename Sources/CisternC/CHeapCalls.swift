@@ -45,12 +45,15 @@ public func cisternTrimAtSafePoint(_ handle: OpaquePointer?) -> Int {
 public func cisternDiscard(_ handle: OpaquePointer?, _ byteCount: UnsafeMutablePointer<Int>?) -> UInt32 {
     unsafe byteCount?.pointee = 0
     guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
-    do throws(RegionsOpen) {
+    do throws(DiscardError) {
         let given = try heap.discard()
         unsafe byteCount?.pointee = Int(truncatingIfNeeded: given)
         return CISTERN_OK.rawValue
     } catch {
-        return CISTERN_REGIONS_OPEN.rawValue
+        switch error {
+        case .regionsOpen: return CISTERN_REGIONS_OPEN.rawValue
+        case .directoriesOpen: return CISTERN_DIRECTORIES_OPEN.rawValue
+        }
     }
 }
 

@@ -10,6 +10,8 @@ struct MemoryGroup {
     /// Its directory.
     let path: String
     let version: ControlGroupDirectory.Version
+    /// The group that this process is in, and the command would be in without this one.
+    private let own: String
     /// cgroup.procs, open for writing.
     let processesFile: Int32
 
@@ -34,7 +36,7 @@ struct MemoryGroup {
                 places.append(parent)
             }
             for place in places {
-                switch make(in: place, limitBytes, files) {
+                switch make(in: place, own: own, limitBytes, files) {
                 case .success(let group): return .success(group)
                 case .failure(let problem): problems.append(problem.text)
                 }
@@ -60,22 +62,30 @@ struct MemoryGroup {
     }
 
     private static func make(
-        in place: ControlGroupDirectory, _ limitBytes: UInt64, _ files: SystemFiles
+        in place: ControlGroupDirectory, own: ControlGroupDirectory, _ limitBytes: UInt64, _ files: SystemFiles
     ) -> Result<MemoryGroup, RunBounds.GroupProblem> {
         let control = place.path + "/cgroup.subtree_control"
         if place.version == .v2, !lists(control, "memory", files) {
             let code = write("+memory", to: control)
             if code != 0 { return .failure(.init("\(control): \(SystemCode.text(code))")) }
         }
-        let path = "\(place.path)/cistern-\(getpid())"
-        if unsafe mkdir(path, 0o755) != 0 { return .failure(.init("mkdir \(path): \(SystemCode.text(errno))")) }
+        // A name that is taken is not ours to remove: another process has it, of a container with numbers of its own, or one that
+        // was killed left it.
+        let name = "\(place.path)/cistern-\(getpid())"
+        var path = name
+        var isMade = unsafe mkdir(path, 0o755) == 0
+        for number in 2...100 where !isMade && errno == EEXIST {
+            path = "\(name)-\(number)"
+            isMade = unsafe mkdir(path, 0o755) == 0
+        }
+        if !isMade { return .failure(.init("mkdir \(path): \(SystemCode.text(errno))")) }
         let file = path + (place.version == .v1 ? "/memory.limit_in_bytes" : "/memory.max")
         var problem: String?
         let code = write("\(limitBytes)", to: file)
         if code != 0 { problem = "\(file): \(SystemCode.text(code))" }
         let processes = unsafe open(path + "/cgroup.procs", O_WRONLY | O_CLOEXEC)
         if problem == nil, processes < 0 { problem = "\(path)/cgroup.procs: \(SystemCode.text(errno))" }
-        guard let problem else { return .success(MemoryGroup(path: path, version: place.version, processesFile: processes)) }
+        guard let problem else { return .success(MemoryGroup(path: path, version: place.version, own: own.path, processesFile: processes)) }
         if processes >= 0 { _ = close(processes) }  // nothing was written
         _ = unsafe rmdir(path)  // empty, and a group that stays is harmless
         return .failure(.init(problem))
@@ -88,15 +98,22 @@ struct MemoryGroup {
         return close(file) == 0 || code != 0 ? code : errno
     }
 
-    /// Removes the group; the kernel may take a moment after its last process. Returns what keeps it, or nil.
-    func remove() -> String? {
+    /// Removes the group. The kernel may take a moment after its last process; what the run leaves behind longer than that moves
+    /// to the own group. Returns what is worth telling, or nil.
+    func remove(_ files: SystemFiles = .real) -> String? {
         _ = close(processesFile)  // the command joined long ago, or not at all
-        for _ in 0..<20 {
-            if unsafe rmdir(path) == 0 { return nil }
-            if errno != EBUSY { break }
+        var moved: Set<Substring> = []
+        for attempt in 0..<20 {
+            if unsafe rmdir(path) == 0 {
+                return moved.isEmpty ? nil : "processes that the run left behind go on without its memory bound: \(moved.count)"
+            }
+            if errno != EBUSY { return "\(path) stays: \(SystemCode.text(errno))" }
+            if attempt >= 5 {
+                for process in (files.readWhole("\(path)/cgroup.procs").text ?? "").split(separator: "\n")
+                where Self.write(String(process), to: "\(own)/cgroup.procs") == 0 { moved.insert(process) }
+            }
             _ = usleep(10_000)
         }
-        let code = errno
-        return code == EBUSY ? "\(path) stays: processes of the run are still in it" : "\(path) stays: \(SystemCode.text(code))"
+        return "\(path) stays: processes of the run, or groups that it made, are still in it"
     }
 }

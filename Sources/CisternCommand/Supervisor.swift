@@ -20,6 +20,7 @@ struct Supervisor {
     private var use = RunUse()
     private var forwarded: Set<Int32> = []
     private var hasToldFileProblem = false
+    private var hasToldSignalProblem = false
 
     /// How often the envelope's file is brought up to date.
     private static let refreshMilliseconds: UInt64 = 5000
@@ -132,12 +133,22 @@ struct Supervisor {
             if code != 0 { throw leaving(.ownFailure("waiting for process \(child.process): \(SystemCode.text(code))")) }
             // A look at many processes takes a while; it is then taken more rarely.
             pause = min(pause * 2, Self.longestPauseMilliseconds * UInt32(1 + statuses.count / 16))
-            if event.kind == UInt32(CISTERN_EVENT_SIGNAL) { forwarded.insert(event.signal) }
+            if event.kind == UInt32(CISTERN_EVENT_SIGNAL) { note(event) }
             guard event.kind == UInt32(CISTERN_EVENT_END) else { continue }
             use.peakResidentBytes = event.max_resident_bytes
             use.userMicroseconds = event.user_microseconds
             use.systemMicroseconds = event.system_microseconds
             return event.signal != 0 ? .signalled(event.signal) : .exited(event.exit_code)
+        }
+    }
+
+    /// A signal that was passed on, or could not be: the command may have become another user.
+    private mutating func note(_ event: cistern_child_event) {
+        if event.code == 0 {
+            forwarded.insert(event.signal)
+        } else if !hasToldSignalProblem {
+            hasToldSignalProblem = true
+            tell("signal \(event.signal) cannot be passed on to process \(child.process): \(SystemCode.text(event.code)); waiting goes on")
         }
     }
 

@@ -7,14 +7,12 @@ import VirtualMemory
 // memory. One call to the system for everything above the heap's fixed part and one for that part, whatever was in it, so
 // it costs what the kernel takes for the pages (about 70 ms per GiB) and no walk over blocks.
 
-/// Regions of the heap are open, or closed ones whose handles are still there: their records would go with the heap's memory.
-/// Nothing was discarded.
-public struct RegionsOpen: Error, Equatable, Sendable {
-    /// How many.
-    public var count: Int
-
-    /// So many regions.
-    public init(count: Int) { self.count = count }
+/// What still has its records in the heap, and would be left with nothing. Nothing was discarded.
+public enum DiscardError: Error, Equatable, Sendable {
+    /// So many regions of the heap are open, or closed with their handles still there.
+    case regionsOpen(count: Int)
+    /// No region is; so many directories have not been destroyed.
+    case directoriesOpen(count: Int)
 }
 
 extension BoundedHeap {
@@ -22,8 +20,7 @@ extension BoundedHeap {
     /// was made, of the same capacity and options, and may be used again.
     ///
     /// All blocks are gone, in whatever thread they are; touching one reads zeros, something new, or ends the process by a
-    /// signal. What keeps its data in the heap, such as a directory of named regions, is gone with them. No other call on this heap
-    /// may be in progress. Other threads may hold free blocks of the heap ready: that is
+    /// signal. No other call on this heap may be in progress. Other threads may hold free blocks of the heap ready: that is
     /// void, and they begin afresh with their next call. Threads may end and the process may fork meanwhile: both wait.
     ///
     /// Where the system refuses to take pages back (a process whose memory is locked, for example), the heap is emptied all
@@ -31,15 +28,17 @@ extension BoundedHeap {
     ///
     /// High-water marks and `givenBackBytes` go on; counts of calls begin again.
     ///
-    /// - Throws: `RegionsOpen`; nothing has changed then.
+    /// - Throws: `DiscardError` while a region or a directory is in the heap; nothing has changed then.
     /// - Returns: bytes of blocks and caches that the system got back; the heap's maps come on top. 0 in a fork's child that did
     ///   not inherit the heap.
     /// - Complexity: the pages that the kernel has to free; no look at any block, one at each region record.
     @discardableResult
-    public func discard() throws(RegionsOpen) -> UInt64 {
+    public func discard() throws(DiscardError) -> UInt64 {
         guard isUsable else { return 0 }
         let openCount = openRegionCount
-        guard openCount == 0 else { throw RegionsOpen(count: openCount) }
+        guard openCount == 0 else { throw .regionsOpen(count: openCount) }
+        let directoryCount = unsafe Int(cistern_directory_count_load(headerPointer))
+        guard directoryCount == 0 else { throw .directoriesOpen(count: directoryCount) }
         cistern_registry_hold()
         defer { cistern_registry_let_go() }
         let touchedBefore = header.it.touched_pages

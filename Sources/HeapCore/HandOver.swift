@@ -24,6 +24,8 @@ public struct HandOverError: Error, Equatable, Sendable {
         case unusableText = 6
         /// Regions of the heap are open, so that it cannot be discarded.
         case regionsOpen = 7
+        /// Directories are in the heap, so that it cannot be discarded.
+        case directoriesOpen = 8
     }
 
     /// What kind of reason.
@@ -92,7 +94,14 @@ extension BoundedHeap {
         let calls = unsafe programCalls
         let missing = unsafe calls.pointee.find_program(calls.pointee.context, program)
         guard missing == 0 else { throw HandOverError(code: missing, isDiscarded: false) }
-        do throws(RegionsOpen) { try discard() } catch { throw HandOverError(.regionsOpen, code: 0, isDiscarded: false) }
+        do throws(DiscardError) {
+            try discard()
+        } catch {
+            switch error {
+            case .regionsOpen: throw HandOverError(.regionsOpen, code: 0, isDiscarded: false)
+            case .directoriesOpen: throw HandOverError(.directoriesOpen, code: 0, isDiscarded: false)
+            }
+        }
         var identifier: Int32 = 0
         let code = unsafe calls.pointee.start_program(calls.pointee.context, program, &identifier)
         guard code == 0 else { throw HandOverError(code: code, isDiscarded: true) }

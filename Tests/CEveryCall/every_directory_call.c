@@ -238,7 +238,11 @@ static void no_handle(cistern_heap *heap) {
   check(__LINE__, cistern_directory_poll(directory, &none, &batch) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_acknowledge(directory, &none, &batch) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_cancel(directory, NULL) == CISTERN_INVALID_HANDLE);
-  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK);
+  char *words[] = {(char *)"true", NULL};
+  cistern_program_outcome outcome = {.struct_byte_count = sizeof outcome};
+  check(__LINE__, cistern_discard(heap, NULL) == CISTERN_DIRECTORIES_OPEN);
+  check(__LINE__, cistern_hand_over_and_wait(heap, "true", words, NULL, &outcome) == CISTERN_DIRECTORIES_OPEN && !outcome.is_discarded);
+  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && cistern_discard(heap, NULL) == CISTERN_OK);
 }
 
 // Until the heap is full: what did not fit has left nothing behind, and removals need no room.

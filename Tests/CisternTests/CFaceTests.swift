@@ -321,7 +321,7 @@ extension FaceSuites {
                     "the system refused to make the heap's first pages usable", "4096 heaps are alive in this process",
                     "unknown status",
                 ])
-            let ofPrograms = (UInt32(56)...63).map { number in
+            let ofPrograms = (UInt32(56)...64).map { number in
                 unsafe String(cString: cistern_status_text(cistern_status(rawValue: number)))
             }
             #expect(
@@ -329,7 +329,7 @@ extension FaceSuites {
                     "there is no such program", "the program is there and cannot be executed",
                     "arguments and environment are more than the system takes", "no memory for the program, or no process",
                     "the program was started, and how it ended cannot be learned", "the system refused to start the program",
-                    "a region of the heap is open", "unknown status",
+                    "a region of the heap is open", "a directory is in the heap", "unknown status",
                 ])
         }
 

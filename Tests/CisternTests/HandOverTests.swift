@@ -237,8 +237,8 @@ extension FaceSuites {
         @Test func sentences() {
             let error = HandOverError(.notFound, code: ENOENT, isDiscarded: true)
             #expect("\(error)" == "there is no such program (errno 2); the heap was discarded before")
-            let reasons = (UInt32(0)...7).compactMap { HandOverError.Reason(rawValue: $0) }
-            #expect(Set(reasons.map { "\(HandOverError($0, code: 0, isDiscarded: false))" }).count == 8)
+            let reasons = (UInt32(0)...8).compactMap { HandOverError.Reason(rawValue: $0) }
+            #expect(Set(reasons.map { "\(HandOverError($0, code: 0, isDiscarded: false))" }).count == 9)
         }
 
         /// A region that is open keeps the heap: its handle would be left with nothing.
@@ -248,7 +248,7 @@ extension FaceSuites {
                 let region = try heap.openRegion()
                 let taken = unsafe region.allocate(byteCount: 100) != nil
                 #expect(taken)
-                #expect(throws: RegionsOpen(count: 1)) { try heap.discard() }
+                #expect(throws: DiscardError.regionsOpen(count: 1)) { try heap.discard() }
                 #expect(throws: HandOverError(.regionsOpen, code: 0, isDiscarded: false)) { try heap.handOverAndWait(for: Program("true")) }
                 #expect(heap.snapshot().byteCount(of: .region) == heap.statistics.regionBytes)
                 #expect(heap.statistics.regionBytes > 0 && heap.statistics.liveBlockCount == 1)
@@ -258,12 +258,36 @@ extension FaceSuites {
             #expect(heap.verify() == nil)
             let wasRefused = heap.withRegion { region in
                 guard unsafe region.allocate(byteCount: 100_000) != nil else { return false }
-                do throws(RegionsOpen) { try heap.discard() } catch { return true }
+                do throws(DiscardError) { try heap.discard() } catch { return true }
                 return false
             }
             #expect(wasRefused == true)
             #expect(try heap.handOverAndWait(for: Program("true")) == .exited(code: 0))
             #expect(heap.verify() == nil)
+        }
+
+        /// So does a directory: its own end would write into memory that is no longer its.
+        @Test func openDirectories() throws {
+            let heap = try fullHeap()
+            let refused = HandOverError(.directoriesOpen, code: 0, isDiscarded: false)
+            do {
+                let directory = try Directory(in: heap)
+                let other = try Directory(in: heap)
+                let id = try directory.create("a")
+                #expect(throws: DiscardError.directoriesOpen(count: 2)) { try heap.discard() }
+                #expect(throws: refused) { try heap.handOverAndWait(for: Program("true")) }
+                #expect(throws: refused) { _ = try heap.handOverAndStart(Program("true")) }
+                #expect(directory["a"] == id && other["a"] == nil)
+            }
+            #expect(try heap.discard() >= UInt64(Self.size))
+            // One that found no room is not counted.
+            let small = try Heap(capacity: .bytes(1 << 20))
+            var made: [Directory] = []
+            #expect(throws: DirectoryError.outOfCapacity) { while true { made.append(try Directory(in: small)) } }
+            #expect(throws: DiscardError.directoriesOpen(count: made.count)) { try small.discard() }
+            made = []
+            #expect(throws: Never.self) { try small.discard() }
+            #expect(small.verify() == nil && heap.verify() == nil)
         }
 
         /// The same through C.

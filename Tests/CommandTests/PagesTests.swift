@@ -193,6 +193,32 @@ extension CommandSuites {
             }
         }
 
+        /// Each step in a shell of its own, as the service runs it: the image gets the capacity that an earlier step has found.
+        @Test func theStepsHandTheCapacityOn() throws {
+            let scratch = try Scratch()
+            let workflow = try #require(try Self.fences("containers.md").first { $0.text.contains("actions/checkout") }?.text)
+            let command = try Scratch.commandPath()
+            for (name, text) in [
+                ("cistern", "exec '\(command)' \"$@\""), ("make", "echo make $SKIP_CAPACITY"), ("docker", "echo docker $*"),
+            ] {
+                try scratch.write("bin/\(name)", "#!/bin/sh\n\(text)\n")
+            }
+            try scratch.write("service", "")
+            var output = ""
+            for step in workflow.split(separator: "\n      - ") {
+                guard let script = step.split(separator: "run: ").dropFirst().first else { continue }
+                try scratch.write("step", script.hasPrefix("|") ? String(script.dropFirst()) : String(script))
+                let outcome = try scratch.shell(
+                    "chmod +x bin/*; PATH=$PWD/bin:$PATH GITHUB_ENV=$PWD/service; export PATH GITHUB_ENV; "
+                        + "set -a; . ./service; exec sh -e step")
+                #expect(outcome.exitCode == 0, "\(outcome)")
+                output += outcome.output
+            }
+            let capacity = try scratch.cistern(["capacity", "--fit"]).output.dropLast()
+            #expect(output.contains("\nmake \(capacity)\n"), "\(output)")
+            #expect(output.contains("\ndocker build --build-arg SKIP_CAPACITY=\(capacity) .\n"), "\(output)")
+        }
+
         /// The ARG and ENV pair, as a builder expands it: without an argument the variable is empty, and that means "not set".
         @Test func thePairKeepsEmptyUnset() throws {
             let image = try #require(try Self.fences("containers.md").first { $0.language == "dockerfile" }?.text)

@@ -69,6 +69,29 @@ extension CommandSuites {
             #expect(number("peakMappedBytes") > 100 << 20 && number("sampleCount") > 3, "\(outcome)")
         }
 
+        /// A command that has become another user may not be sent signals: said once, and its end is waited for.
+        @Test func aSignalThatCannotBePassedOn() throws {
+            let outcome = try Scratch().shell(
+                """
+                setpriv --bounding-set=-kill "$cistern" run \\
+                    setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'sleep 1; exit 6' &
+                for try in 1 2 3 4 5 6 7 8 9 10; do
+                    child=$(cat /proc/$!/task/$!/children)
+                    grep -q 'Uid:.65534' "/proc/${child% }/status" && break
+                    sleep 0.05
+                done 2>/dev/null
+                kill -USR1 $!; sleep 0.1; kill -TERM $!; sleep 0.1; kill -USR1 $!
+                wait $!; exit $?
+                """)
+            if outcome.errors.contains("setpriv: ") {
+                print("aSignalThatCannotBePassedOn: skipped, this user cannot become another: \(outcome.errors)")
+                return
+            }
+            #expect(outcome.exitCode == 6 && outcome.errorLines.count == 1, "\(outcome)")
+            #expect(outcome.errors.hasPrefix("cistern run: signal 10 cannot be passed on to process "), "\(outcome)")
+            #expect(outcome.errors.hasSuffix(": Operation not permitted; waiting goes on\n"), "\(outcome)")
+        }
+
         @Test func boundsTheAddressSpace() throws {
             let scratch = try Scratch()
             let shown = try scratch.cistern(["run", "--address-space", "2G", "sh", "-c", "ulimit -v; ulimit -Hv"])

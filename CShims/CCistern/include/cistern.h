@@ -83,6 +83,7 @@ typedef enum cistern_status {
   CISTERN_PROGRAM_CANNOT_WAIT = 60,    // it was started, and how it ended cannot be learned
   CISTERN_PROGRAM_REFUSED = 61,        // anything else
   CISTERN_REGIONS_OPEN = 62,           // a region of the heap is open, or its handle is still there
+  CISTERN_DIRECTORIES_OPEN = 63,       // a directory of the heap has not been destroyed
   // Directories.
   CISTERN_NAME_TOO_LONG = 72,          // more than 4096 bytes
   CISTERN_NAME_TAKEN = 73,             // a living region has it
@@ -280,7 +281,8 @@ size_t cistern_trim_at_safe_point(cistern_heap *_Nullable heap);
 // Frees every block at once and gives all memory behind them back to the system; the heap may be used again. No other call
 // on this heap may be in progress. Handles of regions, closed ones too, end here: no call may be given one afterwards.
 // *byte_count, if given: the bytes given back; what the system refused to take stays in the heap, free. Errors, after which
-// nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN.
+// nothing has changed: CISTERN_INVALID_HANDLE; CISTERN_REGIONS_OPEN;
+// CISTERN_DIRECTORIES_OPEN.
 cistern_status cistern_discard(cistern_heap *_Nullable heap, size_t *_Nullable byte_count);
 // For idle hosts: gives back what was free since the last call; returns the bytes given back.
 size_t cistern_maintain(cistern_heap *_Nullable heap);
@@ -314,7 +316,7 @@ typedef struct cistern_program_outcome {
 
 // Discards the heap (see cistern_discard, whose conditions hold here too), starts the program and waits for its end. A
 // program that is not found or not executable is noticed before the heap is discarded. Errors: those above, CISTERN_REGIONS_OPEN,
-// _PROGRAM_CANNOT_WAIT.
+// _DIRECTORIES_OPEN, _PROGRAM_CANNOT_WAIT.
 cistern_status cistern_hand_over_and_wait(cistern_heap *_Nullable heap, const char *_Nullable name,
                                           char *_Nullable const *_Nullable arguments,
                                           char *_Nullable const *_Nullable environment,

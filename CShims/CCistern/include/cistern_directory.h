@@ -2,9 +2,10 @@
 // since they last looked. A tick is what lies between two seals; a removed name leaves a tombstone until no reader needs it.
 //
 // Any thread may call anything at any time, but for a reader, which is one thread's at a time. A directory and its readers live in
-// their heap, and not longer. A call that fails has changed nothing. A child of fork must not use a directory that another thread
-// was in. NULL for a directory is CISTERN_INVALID_HANDLE, as is a reader that is all zero; one that was cancelled, detached or
-// destroyed with its directory must not be used, as what was given to free().
+// their heap, and not longer; cistern_discard refuses while one is there. A call that fails has changed nothing. A child of fork
+// must not use a directory that another thread was in. NULL for a directory is CISTERN_INVALID_HANDLE,
+// as is a reader that is all zero; one that was cancelled, detached or destroyed with its directory must not be used, as what was
+// given to free().
 #ifndef CISTERN_DIRECTORY_H
 #define CISTERN_DIRECTORY_H
 

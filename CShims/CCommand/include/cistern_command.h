@@ -38,7 +38,8 @@ enum { CISTERN_EVENT_TIME = 0, CISTERN_EVENT_SIGNAL = 1, CISTERN_EVENT_END = 2 }
 
 typedef struct cistern_child_event {
   uint32_t kind;                // CISTERN_EVENT_*
-  int32_t signal;               // SIGNAL: what was passed on; END: what ended the child, 0 when it exited
+  int32_t signal;               // SIGNAL: what was to be passed on; END: what ended the child, 0 when it exited
+  int32_t code;                 // SIGNAL: errno of what refused to pass it on, 0 when it was
   int32_t exit_code;            // END by exit
   uint64_t max_resident_bytes;  // END: the largest process among the child and those that it waited for
   uint64_t user_microseconds;   // END: processor time of the same
@@ -53,7 +54,7 @@ int cistern_child_prepare(cistern_child *_Nonnull child);
 int cistern_child_start(const cistern_child_request *_Nonnull request, cistern_child *_Nonnull child);
 
 // Waits for the next event, at most so long. A signal that another process sent to this one is passed on to the child; one
-// that the kernel sent, such as the terminal's, is not, because the child was sent it too.
+// that the kernel sent, such as the terminal's, is not, because the child was sent it too. Returns errno of a wait that failed.
 int cistern_child_wait(const cistern_child *_Nonnull child, uint32_t milliseconds, cistern_child_event *_Nonnull event);
 
 #endif

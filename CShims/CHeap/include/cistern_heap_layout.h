@@ -154,6 +154,8 @@ typedef struct cistern_heap {
   uintptr_t free_region_tail;
   uint32_t free_region_count;
   uint32_t region_page_list;      // first of the pages of records
+
+  uint32_t directory_count;  // directories in the heap; changed by threads that hold no lock of it
 } cistern_heap;
 
 enum {

@@ -65,6 +65,13 @@ static inline bool cistern_cache_claim(cistern_heap *_Nonnull heap, uint64_t byt
 static inline void cistern_cache_disclaim(cistern_heap *_Nonnull heap, uint64_t byte_count) {
   __atomic_fetch_sub(&heap->cache_claim_bytes, byte_count, __ATOMIC_RELAXED);
 }
+// A directory was made in the heap, or is about to go.
+static inline void cistern_directory_count_add(cistern_heap *_Nonnull heap, int32_t change) {
+  __atomic_fetch_add(&heap->directory_count, (uint32_t)change, __ATOMIC_RELAXED);
+}
+static inline uint32_t cistern_directory_count_load(const cistern_heap *_Nonnull heap) {
+  return __atomic_load_n(&heap->directory_count, __ATOMIC_RELAXED);
+}
 // Granules in use, for whoever needs an estimate and does not hold the run lock.
 static inline uint64_t cistern_used_granules(const cistern_heap *_Nonnull heap) {
   return __atomic_load_n(&heap->used_granules, __ATOMIC_RELAXED);

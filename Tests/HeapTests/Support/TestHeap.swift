@@ -88,7 +88,7 @@ struct TestHeap {
     /// Drops everything of a heap without regions.
     @discardableResult
     func discard() -> UInt64 {
-        do throws(RegionsOpen) { return try core.discard() } catch { fatalError("\(error)") }
+        do throws(DiscardError) { return try core.discard() } catch { fatalError("\(error)") }
     }
 
     @discardableResult

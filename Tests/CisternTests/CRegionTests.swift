@@ -91,10 +91,10 @@ import Testing
         #expect(unsafe cisternRegionPush(nil, nil, &region) == CISTERN_INVALID_HANDLE.rawValue)
         #expect(unsafe cisternRegionCreateChild(nil, nil, &region) == CISTERN_INVALID_HANDLE.rawValue)
         #expect(
-            unsafe cisternRegionDestroy(nil) == CISTERN_INVALID_HANDLE.rawValue && cisternRegionPop(nil) == CISTERN_INVALID_HANDLE.rawValue)
+            cisternRegionDestroy(nil) == CISTERN_INVALID_HANDLE.rawValue && cisternRegionPop(nil) == CISTERN_INVALID_HANDLE.rawValue)
         #expect(unsafe cisternRegionAllocate(nil, 8) == nil && cisternRegionAllocateZeroed(nil, 8) == nil)
         #expect(
-            unsafe cisternRegionReset(nil) == CISTERN_INVALID_HANDLE.rawValue
+            cisternRegionReset(nil) == CISTERN_INVALID_HANDLE.rawValue
                 && cisternRegionMark(nil, nil) == CISTERN_INVALID_HANDLE.rawValue)
         #expect(unsafe cisternRegionOwner(heap, nil) == nil && !cisternRegionContains(nil, nil))
         #expect(unsafe cisternRegionCreate(heap, nil, &region) == CISTERN_OK.rawValue)

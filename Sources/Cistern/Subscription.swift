@@ -69,7 +69,7 @@ public struct Subscription: ~Copyable, Sendable {
 
     /// Says that a state is stored: a durable subscription holds what it takes to resume there.
     ///
-    /// - Returns: false for a state of another, or one that is older than the last or ahead of what is acknowledged.
+    /// - Returns: false for any state but the one where the subscription is and the one stored; take and store a newer one then.
     @discardableResult
     public func noteStored(_ state: DurableState) -> Bool { directory.core.noteStored(reader, state) }
 

@@ -135,12 +135,16 @@ extension RegionDirectory {
         return markers.it.count == 0 ? openTick : Tick(group(markers, 0).it.low)
     }
 
-    /// What a reader holds, as of the last boundary. Complexity: the square of the groups of pins.
+    /// What a reader holds, as of the last boundary; of a cancelled one only that it is. Complexity: the square of the groups of pins.
     public func statistics(of handle: ReaderHandle) -> ReaderStatistics {
         lock()
         defer { unlock() }
         let reader = reader(handle)
         var result = ReaderStatistics()
+        guard isCurrent(handle) else {
+            result.state = .cancelled
+            return result
+        }
         result.state = ReaderStatistics.State(rawValue: readerState(reader)) ?? .active
         result.readerClass = ReaderClass(rawValue: reader.it.reader_class) ?? .subscription
         result.acknowledged = Tick(acknowledged(reader))

@@ -51,7 +51,7 @@ public struct DirectoryOptions {
     public var heldCountLimit: UInt64 = .max
     /// Most bytes of tombstones with their names; 64 MiB by default.
     public var heldBytesLimit: UInt64 = 64 << 20
-    /// A removed region's payload is released with its tombstone, not at once, so that readers can look at it.
+    /// A removed region's payload is released with its tombstone, not when the tick ends, so that readers can look at it.
     public var keepsLastValue = false
     /// Reading changes at a tick that no live pin covers is refused, also where the answer would be right.
     public var isChecked = false

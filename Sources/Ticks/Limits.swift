@@ -25,10 +25,27 @@ extension RegionDirectory {
         guard oldest != 0, let index = groupIndex(markers, of: oldest) else { return }
         let limits = limits(of: reader)
         let group = group(markers, index)
+        if mayExpire(reader) { group.it.member_marks |= UInt16(CISTERN_GROUP_MAY_EXPIRE.rawValue) } else { markMustStay(reader) }
         group.it.lag_deadline = min(group.it.lag_deadline, Self.sum(oldest, limits.lagTicks))
-        group.it.age_deadline = min(group.it.age_deadline, Self.sum(reader.it.caught_up_time, limits.age))
+        group.it.age_deadline = min(group.it.age_deadline, Self.sum(behindSince(reader), limits.age))
         group.it.held_count_limit = min(group.it.held_count_limit, limits.heldCount)
         group.it.held_byte_limit = min(group.it.held_byte_limit, limits.heldBytes)
+    }
+
+    /// A durable reader does only over limits of its own.
+    private func mayExpire(_ reader: Ref<cistern_reader>) -> Bool {
+        !hasFlag(CISTERN_READER_IS_DURABLE, reader) || reader.it.limits != 0
+    }
+
+    private func markMustStay(_ reader: Ref<cistern_reader>) {
+        markMustStay(reader.it.registered_acknowledged)
+        markMustStay(reader.it.registered_delivered)
+        markMustStay(reader.it.registered_stored)
+    }
+
+    private func markMustStay(_ pin: UInt64) {
+        guard pin != 0, let index = groupIndex(markers, of: pin) else { return }
+        group(markers, index).it.member_marks |= UInt16(CISTERN_GROUP_MUST_STAY.rawValue)
     }
 
     private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
@@ -39,7 +56,8 @@ extension RegionDirectory {
     /// Warns readers that are over a limit, and expires those that were over one at the boundary before.
     func enforceLimits(_ report: inout SealReport) {
         guard header.it.policy == RetentionPolicy.expireOffender.rawValue else { return }
-        let isOverTotal = isOverTotalLimit
+        if report.retainedCount > 0 { header.it.total_is_stuck = 0 }
+        let isOverTotal = isOverTotalLimit && header.it.total_is_stuck == 0
         guard header.it.has_over_limit != 0 || isOverTotal || isAnyGroupDue() else { return }
         header.it.has_over_limit = 0
         for index in 0..<markers.it.count { clearDeadlines(group(markers, index)) }
@@ -96,7 +114,7 @@ extension RegionDirectory {
         let limits = limits(of: reader)
         let oldest = oldestPin(reader)
         if openNumber > Self.sum(oldest, limits.lagTicks) { return .lag }
-        if header.it.time > Self.sum(reader.it.caught_up_time, limits.age) { return .age }
+        if header.it.time > Self.sum(behindSince(reader), limits.age) { return .age }
         guard limits.heldCount != .max || limits.heldBytes != .max, let index = groupIndex(markers, of: oldest) else { return nil }
         let held = held(markers, byGroup: index)
         if held.count > limits.heldCount { return .heldCount }
@@ -122,28 +140,59 @@ extension RegionDirectory {
         return true
     }
 
-    /// As long as all together hold too much: the readers of the pin whose going frees most, the oldest of equals.
+    /// Of the readers that may expire, those of the pin whose going frees most at once; where none frees anything at once, of
+    /// the oldest that holds something together with no other but such. Nil when nothing can be let go.
+    private func groupToExpire(passed: UInt64) -> UInt32? {
+        var best: UInt32?
+        var most: UInt64 = 0
+        for index in 0..<markers.it.count where isCandidate(index, passed) {
+            let alone = cell(markers, afterGroups: index, onGroup: index).it.count
+            if alone > most {
+                best = index
+                most = alone
+            }
+        }
+        if best != nil { return best }
+        for index in 0..<markers.it.count where isCandidate(index, passed) && holdsWithCandidatesOnly(index) { return index }
+        return nil
+    }
+
+    private func isCandidate(_ index: UInt32, _ passed: UInt64) -> Bool {
+        let group = group(markers, index)
+        return group.it.member_marks == UInt16(CISTERN_GROUP_MAY_EXPIRE.rawValue) && passed & (1 << UInt64(group.it.column)) == 0
+    }
+
+    /// Is there a tombstone that this group needs, and none that has to stay?
+    private func holdsWithCandidatesOnly(_ index: UInt32) -> Bool {
+        let mustStay = UInt16(CISTERN_GROUP_MUST_STAY.rawValue)
+        var first = index
+        while first > 0, group(markers, first &- 1).it.member_marks & mustStay == 0 { first &-= 1 }
+        for row in first...index {
+            var column = index
+            while column < markers.it.count, group(markers, column).it.member_marks & mustStay == 0 {
+                if cell(markers, afterGroups: row, onGroup: column).it.count != 0 { return true }
+                column &+= 1
+            }
+        }
+        return false
+    }
+
+    /// As long as all together hold too much and something can be let go. A reader that stands with what has to stay is not
+    /// made to pay for that.
     private func enforceTotal(_ report: inout SealReport) {
         var passed: UInt64 = 0
         while isOverTotalLimit {
-            var best: UInt32?
-            var most: UInt64 = 0
-            for index in 0..<markers.it.count where passed & (1 << UInt64(group(markers, index).it.column)) == 0 {
-                let alone = cell(markers, afterGroups: index, onGroup: index).it.count
-                if best == nil || alone > most {
-                    best = index
-                    most = alone
-                }
+            guard let best = groupToExpire(passed: passed) else {
+                header.it.total_is_stuck = passed == 0 ? 1 : 0
+                return
             }
-            guard let best else { return }
             passed |= 1 << UInt64(group(markers, best).it.column)
             let (low, high) = (group(markers, best).it.low, group(markers, best).it.high)
             var expired: UInt64 = 0
             var lagging: UInt64 = 0
             forEachReader { reader, _ in
                 let oldest = oldestPin(reader)
-                let mayExpire = !hasFlag(CISTERN_READER_IS_DURABLE, reader) || reader.it.limits != 0
-                guard oldest >= low, oldest <= high, oldest != 0, mayExpire else { return }
+                guard oldest >= low, oldest <= high, oldest != 0, mayExpire(reader) else { return }
                 if warnOrExpire(reader, .retention) { expired &+= 1 } else { lagging &+= 1 }
             }
             report.expiredCount &+= expired

@@ -36,12 +36,12 @@ extension RegionDirectory {
     /// The cell of a row and a column by their place in time: row r is after the first r groups, column c that of group c.
     @inline(__always)
     func cell(_ table: PinTable, afterGroups row: UInt32, onGroup column: UInt32) -> Ref<cistern_cell> {
-        cell(table, row: physicalRow(table, row), column: group(table, column).it.column)
+        cell(table, row: physicalRow(table, row), column: UInt32(group(table, column).it.column))
     }
 
     @inline(__always)
     private func physicalRow(_ table: PinTable, _ row: UInt32) -> UInt32 {
-        row == 0 ? 0 : group(table, row &- 1).it.column &+ 1
+        row == 0 ? 0 : UInt32(group(table, row &- 1).it.column) &+ 1
     }
 
     // MARK: Size
@@ -131,6 +131,7 @@ extension RegionDirectory {
     func forEach(_ table: PinTable, _ cell: Ref<cistern_cell>, _ body: (UInt32, Ref<cistern_region_record>) -> Void) {
         var slot = cell.it.head
         while slot != 0 {
+            header.it.touched_total &+= 1
             let next = next(table, slot)
             body(slot, record(slot))
             slot = next
@@ -205,6 +206,7 @@ extension RegionDirectory {
     func takeFromQueue(_ table: PinTable) -> UInt32 {
         let slot = table.it.queue_head
         guard slot != 0 else { return 0 }
+        header.it.touched_total &+= 1
         table.it.queue_head = next(table, slot)
         if table.it.queue_head == 0 { table.it.queue_tail = 0 }
         table.it.queue_count &-= 1
@@ -227,7 +229,7 @@ extension RegionDirectory {
             return true
         }
         let index = groups(table, beginningBy: pin)
-        let column = UInt32(truncatingIfNeeded: (~table.it.used_columns).trailingZeroBitCount)
+        let column = UInt16(truncatingIfNeeded: (~table.it.used_columns).trailingZeroBitCount)
         table.it.used_columns |= 1 << UInt64(column)
         var position = table.it.count
         while position > index {
@@ -242,6 +244,7 @@ extension RegionDirectory {
         group.it.member_count = 1
         group.it.column = column
         clearDeadlines(group)
+        if table.it.is_of_contents == 0 { header.it.total_is_stuck = 0 }
         if index &+ 1 < table.it.count { redistribute(table, around: index) }
         return true
     }
@@ -279,6 +282,7 @@ extension RegionDirectory {
         table.it.held_byte_count &-= cell.it.byte_count
         cell.it = cistern_cell()
         while slot != 0 {
+            header.it.touched_total &+= 1
             let next = next(table, slot)
             let record = record(slot)
             // A pin was added, none taken away: somebody needs it still, or the group that had it keeps it.
@@ -297,7 +301,8 @@ extension RegionDirectory {
 
     /// Takes a pin away; with the last of its group what only that needed goes to the free queue.
     func dropPin(_ table: PinTable, _ pin: UInt64) {
-        guard let index = groupIndex(table, of: pin) else { return }
+        guard let index = groupIndex(table, of: pin) else { return assertionFailure("a pin is dropped that is not there") }
+        if table.it.is_of_contents == 0 { header.it.total_is_stuck = 0 }
         let group = group(table, index)
         group.it.member_count &-= 1
         guard group.it.member_count == 0 else { return }
@@ -317,6 +322,9 @@ extension RegionDirectory {
         joinRow(table, index &+ 1, with: index)
         before.it.high = group.it.high
         before.it.member_count &+= group.it.member_count
+        before.it.member_marks |= group.it.member_marks
+        // Of different values the later: nobody is held to be behind for longer than it is.
+        before.it.behind_since = max(before.it.behind_since, group.it.behind_since)
         before.it.lag_deadline = min(before.it.lag_deadline, group.it.lag_deadline)
         before.it.age_deadline = min(before.it.age_deadline, group.it.age_deadline)
         before.it.held_count_limit = min(before.it.held_count_limit, group.it.held_count_limit)
@@ -357,6 +365,7 @@ extension RegionDirectory {
         group.it.age_deadline = .max
         group.it.held_count_limit = .max
         group.it.held_byte_limit = .max
+        group.it.member_marks = 0
     }
 
     // MARK: What is held

@@ -61,7 +61,8 @@ extension RegionDirectory {
     /// The answer pins its end until it is acknowledged or another poll replaces it. An empty one acknowledges itself, so that
     /// a reader that looks now and then holds nothing. By the reader's own thread.
     ///
-    /// - Throws: `outOfCapacity` when the heap does not hold the list of events: as if never asked.
+    /// - Throws: `outOfCapacity` when the heap does not hold the list of events: as if never asked; `notPinned` for a reader that
+    ///   is cancelled.
     /// - Complexity: proportional to the events, and n log n where they have to be sorted; the changes of the open tick and the
     ///   groups of pins are looked at too.
     public func poll(_ handle: ReaderHandle) throws(DirectoryError) -> PollAnswer {
@@ -69,6 +70,7 @@ extension RegionDirectory {
         defer { unlock() }
         let reader = reader(handle)
         let open = openNumber
+        guard isCurrent(handle) else { throw .notPinned }
         if isExpired(reader) { return .resync(try pinAnew(reader, open)) }
         let from = acknowledged(reader)
         var count = 0
@@ -103,7 +105,7 @@ extension RegionDirectory {
     private func pinAnew(_ reader: Ref<cistern_reader>, _ open: UInt64) throws(DirectoryError) -> Resync {
         let holdsContent = hasFlag(CISTERN_READER_HOLDS_CONTENT, reader) && !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE)
         if holdsContent, !addPin(contents, open) { throw .outOfCapacity }
-        freeBatch(reader)
+        supersedeBatch(reader)
         unsafe cistern_reader_acknowledged_store(reader.pointer, open)
         unsafe cistern_reader_delivered_store(reader.pointer, 0)
         unsafe cistern_reader_stored_store(reader.pointer, 0)
@@ -154,7 +156,7 @@ extension RegionDirectory {
         let reader = reader(handle)
         let newest = unsafe cistern_reader_batch_serial_load(reader.pointer)
         return token.directoryIdentity == header.it.identity && token.readerSerial == handle.serial
-            && token.batchSerial == newest && !isExpired(reader)
+            && isCurrent(handle) && token.batchSerial == newest && !isExpired(reader)
             && (token.tick.number > acknowledged(reader) || hasFlag(CISTERN_READER_IS_FIXED, reader))
     }
 
@@ -297,7 +299,7 @@ extension RegionDirectory {
     ///   - cursor: 0 at first; moved by each call.
     ///   - buffer: at least one place; filled with additions, in no order.
     /// - Returns: how many; 0 at the end.
-    /// - Throws: `notPinned` when the reader has expired.
+    /// - Throws: `notPinned` when the reader has expired or is cancelled.
     /// - Complexity: proportional to the slots passed; the directory is locked for 4096 of them at a time.
     public func baseline(
         _ handle: ReaderHandle, cursor: inout UInt32, into buffer: UnsafeMutableBufferPointer<RegionChange>
@@ -307,7 +309,7 @@ extension RegionDirectory {
         while count == 0, buffer.count > 0 {
             lock()
             defer { unlock() }
-            guard !isExpired(reader) else { throw .notPinned }
+            guard isCurrent(handle), !isExpired(reader) else { throw .notPinned }
             let pin = acknowledged(reader)
             let end = header.it.chunk_count << 8
             guard cursor < end else { return 0 }

@@ -67,7 +67,7 @@ public enum AcknowledgeStatus: UInt32, Sendable {
     case repeated = 1
     /// A later poll replaced the batch; acknowledge that one.
     case superseded = 2
-    /// Another reader's, or another directory's.
+    /// Another reader's, or another directory's, or the reader is cancelled.
     case foreign = 3
     /// The reader has expired; the next poll tells.
     case expired = 4
@@ -80,6 +80,15 @@ extension RegionDirectory {
 
     @inline(__always)
     func reader(_ handle: ReaderHandle) -> Ref<cistern_reader> { at(handle.offset) }
+
+    /// Is a handle that of a reader which is not cancelled? Looks at the place that it names, whoever has that now: a later
+    /// reader there has another serial, and a reader's is cleared when its memory goes. The heap's memory stays readable; only
+    /// where the place holds something else by now could its bytes be the serial by chance, one in 2^32.
+    @inline(__always)
+    func isCurrent(_ handle: ReaderHandle) -> Bool {
+        let reader = reader(handle)
+        return reader.it.serial == handle.serial && readerState(reader) != CISTERN_READER_CANCELLED.rawValue
+    }
 
     @inline(__always)
     func hasFlag(_ flag: cistern_reader_flags, _ reader: Ref<cistern_reader>) -> Bool {
@@ -123,6 +132,11 @@ extension RegionDirectory {
     private func attachHoldingContent(_ options: ReaderOptions) throws(DirectoryError) -> ReaderHandle {
         lock()
         defer { unlock() }
+        return try enterHoldingContent(options)
+    }
+
+    /// Enters a reader that holds content, at the open tick. Under the lock.
+    func enterHoldingContent(_ options: ReaderOptions) throws(DirectoryError) -> ReaderHandle {
         guard header.it.content_reader_count < Self.mostGroups else { throw .tooManySnapshots }
         let handle = try addReader(options)
         let reader = reader(handle)
@@ -138,8 +152,7 @@ extension RegionDirectory {
     }
 
     private func addReader(_ options: ReaderOptions) throws(DirectoryError) -> ReaderHandle {
-        let limitBytes = options.limits == nil ? 0 : MemoryLayout<cistern_reader_limits>.size
-        let byteCount = Self.readerBytes + limitBytes
+        let byteCount = Self.readerBytes(mayHaveLimits: options.isDurable || options.limits != nil)
         guard let block = unsafe heap.allocateZeroed(byteCount: byteCount) else { throw .outOfCapacity }
         let offset = UInt64(UInt(bitPattern: block)) &- header.it.base
         let reader: Ref<cistern_reader> = at(offset)
@@ -149,19 +162,32 @@ extension RegionDirectory {
         if options.isFixed || options.holdsContent { flags |= CISTERN_READER_IS_FIXED.rawValue }
         reader.it.flags = UInt8(truncatingIfNeeded: flags)
         reader.it.reader_class = options.readerClass.rawValue
-        if let limits = options.limits {
-            reader.it.limits = offset &+ UInt64(Self.readerBytes)
-            let own: Ref<cistern_reader_limits> = at(reader.it.limits)
-            own.it = limits.record
-        }
+        if let limits = options.limits { setLimits(limits, of: reader, offset) }
         unsafe cistern_reader_enter(header.pointer, offset, UInt64(byteCount))
         return ReaderHandle(offset: offset, serial: reader.it.serial)
     }
 
+    /// Room for limits follows the record of one that has some, or may get them when it is taken up again.
+    private static func readerBytes(mayHaveLimits: Bool) -> Int {
+        readerBytes + (mayHaveLimits ? MemoryLayout<cistern_reader_limits>.size : 0)
+    }
+
+    func byteCount(_ reader: Ref<cistern_reader>) -> Int {
+        Self.readerBytes(mayHaveLimits: hasFlag(CISTERN_READER_IS_DURABLE, reader) || reader.it.limits != 0)
+    }
+
+    /// Of a reader that has the room.
+    func setLimits(_ limits: ReaderLimits, of reader: Ref<cistern_reader>, _ offset: UInt64) {
+        reader.it.limits = offset &+ UInt64(Self.readerBytes)
+        let own: Ref<cistern_reader_limits> = at(reader.it.limits)
+        own.it = limits.record
+    }
+
     private func removeReader(_ reader: Ref<cistern_reader>, _ offset: UInt64) {
-        let byteCount = Self.readerBytes + (reader.it.limits == 0 ? 0 : MemoryLayout<cistern_reader_limits>.size)
+        let byteCount = byteCount(reader)
         freeBatch(reader)
         unsafe cistern_reader_leave(header.pointer, offset, UInt64(byteCount))
+        reader.it.serial = 0
         unsafe heap.deallocate(Bytes.pointer(address(offset)), byteCount: byteCount)
     }
 
@@ -172,6 +198,13 @@ extension RegionDirectory {
         free(reader.it.batch, byteCount)
         reader.it.batch = 0
         reader.it.batch_count = 0
+    }
+
+    /// From now on the reader's batch is not its newest any more.
+    func supersedeBatch(_ reader: Ref<cistern_reader>) {
+        freeBatch(reader)
+        let serial = unsafe cistern_reader_batch_serial_load(reader.pointer)
+        unsafe cistern_reader_batch_serial_store(reader.pointer, serial &+ 1)
     }
 
     func note(_ reader: Ref<cistern_reader>, _ offset: UInt64) {
@@ -192,7 +225,9 @@ extension RegionDirectory {
     /// - Complexity: constant.
     @inline(__always)
     public func acknowledge(_ handle: ReaderHandle, _ token: BatchToken) -> AcknowledgeStatus {
-        guard token.directoryIdentity == header.it.identity, token.readerSerial == handle.serial else { return .foreign }
+        guard token.directoryIdentity == header.it.identity, token.readerSerial == handle.serial, isCurrent(handle) else {
+            return .foreign
+        }
         let reader = reader(handle)
         guard readerState(reader) != CISTERN_READER_EXPIRED.rawValue else { return .expired }
         let known = acknowledged(reader)
@@ -205,21 +240,21 @@ extension RegionDirectory {
         return .accepted
     }
 
-    /// Takes a reader out of the registry. No lock: its memory goes at the next boundary. The handle is void.
+    /// Takes a reader out of the registry. No lock: its memory goes at the next boundary. The handle is void: to cancel it again
+    /// does nothing. By the reader's own thread.
     public func cancel(_ handle: ReaderHandle) {
-        let reader = reader(handle)
-        unsafe cistern_reader_state_store(reader.pointer, CISTERN_READER_CANCELLED.rawValue)
-        note(reader, handle.offset)
+        guard isCurrent(handle) else { return }
+        unsafe cistern_reader_cancel(header.pointer, reader(handle).pointer, handle.offset)
     }
 
     /// Enters a second reader where the first is. Always exact.
     ///
-    /// - Throws: `outOfCapacity`; `notPinned` when the first has expired; `tooManySnapshots`.
+    /// - Throws: `outOfCapacity`; `notPinned` when the first has expired or is cancelled; `tooManySnapshots`.
     public func clone(_ handle: ReaderHandle) throws(DirectoryError) -> ReaderHandle {
         lock()
         defer { unlock() }
         let original = reader(handle)
-        guard !isExpired(original) else { throw .notPinned }
+        guard isCurrent(handle), !isExpired(original) else { throw .notPinned }
         var options = ReaderOptions()
         options.readerClass = ReaderClass(rawValue: original.it.reader_class) ?? .subscription
         options.isDurable = hasFlag(CISTERN_READER_IS_DURABLE, original)
@@ -236,27 +271,32 @@ extension RegionDirectory {
             header.it.content_reader_count &+= 1
         }
         unsafe cistern_reader_acknowledged_publish(reader.pointer, tick)
-        reader.it.caught_up_time = original.it.caught_up_time
         registerPins(reader)
+        reader.it.caught_up_time = original.it.caught_up_time
+        setDeadlines(reader)
         return copy
     }
 
     // MARK: Durable
 
-    /// Where a reader is. To be stored by the caller, who then says so with `noteStored`.
+    /// Where a reader is. To be stored by the caller, who then says so with `noteStored` before the reader moves on. That of a
+    /// cancelled one has tick 0, at which nothing can be resumed.
     public func durableState(of handle: ReaderHandle) -> DurableState {
         DurableState(
-            directoryIdentity: header.it.identity, readerSerial: handle.serial, tick: Tick(acknowledged(reader(handle))))
+            directoryIdentity: header.it.identity, readerSerial: handle.serial,
+            tick: Tick(isCurrent(handle) ? acknowledged(reader(handle)) : 0))
     }
 
-    /// Says that a state of a durable reader is stored; the one stored before is let go at the next boundary.
+    /// Says that a state of a durable reader is stored; the one stored before is let go at the next boundary. By the reader's
+    /// own thread.
     ///
-    /// - Returns: false for a state of another reader, one older than what is stored, or later than what is acknowledged.
+    /// - Returns: false for any state but the one where the reader is and the one that is stored: nothing holds what another
+    ///   needs, so store a newer one. False also for an expired or cancelled reader.
     public func noteStored(_ handle: ReaderHandle, _ state: DurableState) -> Bool {
         let reader = reader(handle)
         guard state.directoryIdentity == header.it.identity, state.readerSerial == handle.serial,
-            hasFlag(CISTERN_READER_IS_DURABLE, reader), state.tick.number <= acknowledged(reader),
-            state.tick.number >= stored(reader)
+            isCurrent(handle), hasFlag(CISTERN_READER_IS_DURABLE, reader), !isExpired(reader),
+            state.tick.number == acknowledged(reader) || state.tick.number == stored(reader)
         else { return false }
         unsafe cistern_reader_stored_store(reader.pointer, state.tick.number)
         note(reader, handle.offset)
@@ -267,8 +307,7 @@ extension RegionDirectory {
     public func detach(_ handle: ReaderHandle) -> DurableState {
         lock()
         defer { unlock() }
-        let reader = reader(handle)
-        reader.it.flags |= UInt8(CISTERN_READER_IS_DETACHED.rawValue)
+        if isCurrent(handle) { reader(handle).it.flags |= UInt8(CISTERN_READER_IS_DETACHED.rawValue) }
         return durableState(of: handle)
     }
 
@@ -293,6 +332,7 @@ extension RegionDirectory {
         lock()
         defer { unlock() }
         guard let handle = detachedReader(state.readerSerial) else { return false }
+        reader(handle).it.flags &= ~UInt8(CISTERN_READER_IS_DETACHED.rawValue)
         cancel(handle)
         return true
     }
@@ -304,21 +344,26 @@ extension RegionDirectory {
         var offset = unsafe cistern_notes_take(header.pointer)
         while offset != 0 {
             let reader: Ref<cistern_reader> = at(offset)
-            let next = unsafe cistern_note_forget(reader.pointer)
-            collect(reader, offset)
+            let next = unsafe cistern_note_next(reader.pointer)
+            collect(reader, offset, state: unsafe cistern_note_forget(reader.pointer))
             offset = next
         }
     }
 
-    private func collect(_ reader: Ref<cistern_reader>, _ offset: UInt64) {
-        let state = readerState(reader)
+    private func collect(_ reader: Ref<cistern_reader>, _ offset: UInt64, state: UInt32) {
         if state == CISTERN_READER_CANCELLED.rawValue {
             unregisterPins(reader)
             if hasFlag(CISTERN_READER_HOLDS_CONTENT, reader) { header.it.content_reader_count &-= 1 }
             removeReader(reader, offset)
-        } else if state != CISTERN_READER_EXPIRED.rawValue {
+        } else if state != CISTERN_READER_EXPIRED.rawValue, !isStillAttaching(reader) {
             registerPins(reader)
         }
+    }
+
+    /// A reader on its way in may have published a tick that is over, of which something is gone. It will find that the open
+    /// tick is another and publish that; until then it is no pin, and nobody may resume there.
+    private func isStillAttaching(_ reader: Ref<cistern_reader>) -> Bool {
+        reader.it.is_registered == 0 && acknowledged(reader) < header.it.floor
     }
 
     /// Makes the tables agree with what a reader has published: new pins first, so that nothing falls between.
@@ -326,8 +371,11 @@ extension RegionDirectory {
         let acknowledged = acknowledged(reader)
         let published = delivered(reader)
         let delivered = published > acknowledged ? published : 0
-        let stored = hasFlag(CISTERN_READER_IS_DURABLE, reader) ? self.stored(reader) : 0
+        var stored = hasFlag(CISTERN_READER_IS_DURABLE, reader) ? self.stored(reader) : 0
         let old = (reader.it.registered_acknowledged, reader.it.registered_delivered, reader.it.registered_stored)
+        // A stored state is pinned only where nothing is missing.
+        if stored != 0, stored != acknowledged, stored != old.0, stored != old.1, stored != old.2, !isExact(at: stored) { stored = 0 }
+        updateCaughtUpTime(reader, acknowledged)
         if acknowledged != old.0 { _ = addPin(markers, acknowledged) }
         if delivered != 0, delivered != old.1 { _ = addPin(markers, delivered) }
         if stored != 0, stored != old.2 { _ = addPin(markers, stored) }
@@ -338,9 +386,33 @@ extension RegionDirectory {
         reader.it.registered_delivered = delivered
         reader.it.registered_stored = stored
         if published == acknowledged { freeBatch(reader) }
-        if acknowledged &+ 1 >= openNumber || reader.it.is_registered == 0 { reader.it.caught_up_time = header.it.time }
         reader.it.is_registered = 1
         setDeadlines(reader)
+    }
+
+    /// Age counts from the boundary that leaves a reader behind: of one at the open tick, the one to come.
+    private func updateCaughtUpTime(_ reader: Ref<cistern_reader>, _ acknowledged: UInt64) {
+        let open = openNumber
+        if acknowledged >= open {
+            reader.it.caught_up_time = .max
+        } else if acknowledged &+ 1 >= open || reader.it.is_registered == 0 {
+            reader.it.caught_up_time = header.it.time
+        } else {
+            // It moves, and still is behind: since when does not change.
+            reader.it.caught_up_time = behindSince(reader)
+        }
+    }
+
+    /// Since when a reader is behind; now, when it is not.
+    func behindSince(_ reader: Ref<cistern_reader>) -> UInt64 {
+        var since = reader.it.caught_up_time
+        if since == .max {
+            let registered = reader.it.registered_acknowledged
+            guard registered < openNumber, let index = groupIndex(markers, of: registered) else { return header.it.time }
+            since = group(markers, index).it.behind_since
+        }
+        // Before the host first told the time nothing aged.
+        return max(since, header.it.first_time)
     }
 
     /// Drops all pins of a reader, contents first: a marker outlives the content that hangs on it.

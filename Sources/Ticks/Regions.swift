@@ -210,8 +210,8 @@ extension RegionDirectory {
         return .alive(birth: Tick(record.it.birth), lastChange: Tick(livePart(record).it.changed))
     }
 
-    /// The payload of a region that is alive, or of one removed whose content is still kept for a snapshot or by
-    /// `keepsLastValue`; otherwise `nil`, as for a payload of 0.
+    /// The payload of a region that is alive or was until the open tick, or of one removed whose content is still kept for a
+    /// snapshot or by `keepsLastValue`; otherwise `nil`, as for a payload of 0.
     public func payload(of id: RegionID) -> UInt64? {
         lock()
         defer { unlock() }
@@ -274,7 +274,8 @@ extension RegionDirectory {
 
     /// Removes a region and all below it, as one event. Needs no memory: the records become tombstones.
     ///
-    /// The payloads are released now, unless a snapshot or `keepsLastValue` needs them.
+    /// The payloads are released when the tick ends, unless a snapshot or `keepsLastValue` needs them: one that begins in the same
+    /// tick still does.
     ///
     /// - Returns: how many regions, this one among them.
     /// - Throws: `unknownRegion`, `removedRegion`; under the policy `pushBack`, `retentionExhausted`.
@@ -334,7 +335,6 @@ extension RegionDirectory {
             header.it.staged_held_byte_count &+= weight(record)
         }
         header.it.live_count &-= 1
-        if !keepsContentOfStaged { release(livePart(record)) }
     }
 
     /// Bytes that a tombstone holds: its record and its name.
@@ -351,9 +351,6 @@ extension RegionDirectory {
         let function = unsafe unsafeBitCast(UInt(header.it.release_function), to: PayloadRelease.self)
         function(UInt(header.it.release_context), payload)
     }
-
-    /// Does the seal decide about the payloads of what is removed now? It does when there is a snapshot.
-    private var keepsContentOfStaged: Bool { contents.it.count != 0 || has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) }
 
     private func checkRoom(toRemove root: UInt32) throws(DirectoryError) {
         // A reader that has moved on or gone makes room at once.

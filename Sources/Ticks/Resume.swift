@@ -69,6 +69,7 @@ extension RegionDirectory {
     private func resume(
         at tick: Tick, reason given: ResyncReason?, _ options: ReaderOptions
     ) throws(DirectoryError) -> (reader: ReaderHandle, resync: Resync?) {
+        if options.holdsContent { return try resumeHoldingContent(at: tick, reason: given, options) }
         let handle = try attach(options)
         lock()
         defer { unlock() }
@@ -76,7 +77,7 @@ extension RegionDirectory {
         let open = openNumber
         var reason = given
         if reason == nil, tick.number > open { reason = .future }
-        if reason == nil, tick.number < open, options.holdsContent || !isExact(at: tick.number) { reason = .purged }
+        if reason == nil, tick.number < open, !isExact(at: tick.number) { reason = .purged }
         let reader = reader(handle)
         if let reason {
             header.it.resync_total &+= 1
@@ -87,7 +88,23 @@ extension RegionDirectory {
         return (handle, nil)
     }
 
+    /// Content is kept for the open tick only. Decided and pinned under one lock: the two pins are of one tick.
+    private func resumeHoldingContent(
+        at tick: Tick, reason given: ResyncReason?, _ options: ReaderOptions
+    ) throws(DirectoryError) -> (reader: ReaderHandle, resync: Resync?) {
+        lock()
+        defer { unlock() }
+        collectNotes()
+        let open = openNumber
+        let handle = try enterHoldingContent(options)
+        guard let reason = given ?? (tick.number == open ? nil : tick.number > open ? .future : .purged) else { return (handle, nil) }
+        header.it.resync_total &+= 1
+        return (handle, Resync(reason: reason, tick: Tick(open)))
+    }
+
     /// Takes up a durable reader where its stored state says.
+    ///
+    /// - Parameter limits: bounds of its own from now on; `nil`: as they were.
     ///
     /// - Returns: as `resume(at:)`. A detached reader is taken up itself; otherwise a new one is entered.
     /// - Throws: `outOfCapacity`.
@@ -101,11 +118,11 @@ extension RegionDirectory {
         guard state.directoryIdentity == header.it.identity else {
             return try resume(at: state.tick, reason: .foreignDirectory, options)
         }
-        if let handle = takeUp(state) { return (handle, nil) }
+        if let handle = takeUp(state, limits) { return (handle, nil) }
         return try resume(at: state.tick, reason: nil, options)
     }
 
-    private func takeUp(_ state: DurableState) -> ReaderHandle? {
+    private func takeUp(_ state: DurableState, _ limits: ReaderLimits?) -> ReaderHandle? {
         lock()
         defer { unlock() }
         collectNotes()
@@ -114,6 +131,7 @@ extension RegionDirectory {
         let tick = state.tick.number
         guard !isExpired(reader), tick == reader.it.registered_acknowledged || tick == reader.it.registered_stored else {
             // Whatever it held, the stored state is not it: a new reader is entered instead.
+            reader.it.flags &= ~UInt8(CISTERN_READER_IS_DETACHED.rawValue)
             cancel(handle)
             return nil
         }
@@ -121,6 +139,10 @@ extension RegionDirectory {
         unsafe cistern_reader_acknowledged_store(reader.pointer, tick)
         unsafe cistern_reader_stored_store(reader.pointer, tick)
         unsafe cistern_reader_delivered_store(reader.pointer, 0)
+        // What its owner before was told, and may not have dealt with, is told anew.
+        supersedeBatch(reader)
+        if let limits { setLimits(limits, of: reader, handle.offset) }
+        header.it.total_is_stuck = 0
         registerPins(reader)
         return handle
     }

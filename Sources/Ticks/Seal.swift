@@ -50,14 +50,22 @@ extension RegionDirectory {
         report.tick = Tick(tick)
         // The next tick opens first: whoever attaches from here on sees it, and who did before has left a note.
         unsafe cistern_open_tick_store(header.pointer, tick &+ 1)
-        if time != 0 { header.it.time = time }
+        let touched = header.it.touched_total
+        if time != 0 {
+            header.it.time = time
+            if header.it.first_time == 0 { header.it.first_time = time }
+        }
+        // Who was at the tick that ends is behind from now on.
+        if markers.it.count > 0, group(markers, markers.it.count &- 1).it.high == tick {
+            group(markers, markers.it.count &- 1).it.behind_since = header.it.time
+        }
         collectNotes()
         report.stagedCount = header.it.staged_count
         if header.it.staged_count > 0 { classifyStaged(tick, &report) }
         enforceLimits(&report)
         report.purgedCount = purge(budget ?? max(64, 2 &* report.stagedCount))
         report.backlogCount = markers.it.queue_count &+ contents.it.queue_count
-        report.touchedCount = report.stagedCount &+ report.purgedCount
+        report.touchedCount = header.it.touched_total &- touched
         header.it.touched_last_seal = report.touchedCount
         if report.touchedCount > header.it.touched_most { header.it.touched_most = report.touchedCount }
         return report
@@ -108,6 +116,7 @@ extension RegionDirectory {
             steps &-= 1
             let record = record(slot, &last)
             let next = record.it.next
+            header.it.touched_total &+= 1
             if classify(slot, record, tick) { report.retainedCount &+= 1 } else { report.annihilatedCount &+= 1 }
             slot = next
         }
@@ -214,9 +223,7 @@ extension RegionDirectory {
             let reader: Ref<cistern_reader> = at(offset)
             let next = reader.it.next
             freeBatch(reader)
-            let limitBytes = reader.it.limits == 0 ? 0 : MemoryLayout<cistern_reader_limits>.size
-            unsafe heap.deallocate(
-                Bytes.pointer(address(offset)), byteCount: MemoryLayout<cistern_reader>.size + limitBytes)
+            unsafe heap.deallocate(Bytes.pointer(address(offset)), byteCount: byteCount(reader))
             offset = next
         }
         releaseAllNames()

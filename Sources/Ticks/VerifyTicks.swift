@@ -104,8 +104,10 @@ extension RegionDirectory {
 
     private func verifyReaders() -> DirectoryInconsistency? {
         var members: UInt64 = 0
+        var contentMembers: UInt64 = 0
         var isRight = true
         forEachReader { reader, _ in
+            if hasFlag(CISTERN_READER_HOLDS_CONTENT, reader), reader.it.registered_acknowledged != 0 { contentMembers &+= 1 }
             for pin in 0..<3 {
                 let value =
                     pin == 0
@@ -118,6 +120,8 @@ extension RegionDirectory {
         }
         var counted: UInt64 = 0
         for index in 0..<markers.it.count { counted &+= UInt64(group(markers, index).it.member_count) }
+        for index in 0..<contents.it.count { contentMembers &-= UInt64(group(contents, index).it.member_count) }
+        if !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE), contentMembers != 0 { isRight = false }
         return isRight && counted == members ? nil : .pins
     }
 }

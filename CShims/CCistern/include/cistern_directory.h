@@ -52,7 +52,7 @@ typedef struct cistern_directory_options {
   cistern_tick first_tick;    // 0: 1
   cistern_payload_release _Nullable release;
   uintptr_t release_context;
-  bool keeps_last_value;      // a removed region's payload is released with its tombstone, not at once
+  bool keeps_last_value;      // a removed region's payload is released with its tombstone, not when the tick ends
   bool checked;               // reading changes at a tick that no live pin covers is refused, also where it would be right
   uint8_t reserved[6];        // zero
 } cistern_directory_options;
@@ -237,8 +237,8 @@ cistern_status cistern_directory_baseline(cistern_directory *_Nullable directory
 // Where a durable reader is. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT.
 cistern_status cistern_directory_position(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
                                           cistern_reader_position *_Nullable position);
-// The state is stored; the one before is let go. Errors: those above, and CISTERN_INVALID_ARGUMENT for a state of another reader, older
-// than what is stored, or later than what is acknowledged.
+// The state is stored; the one before is let go. Errors: those above, and CISTERN_INVALID_ARGUMENT for any state but
+// that where the reader is and the one stored: nothing holds what another needs.
 cistern_status cistern_directory_note_stored(cistern_directory *_Nullable directory, const cistern_directory_reader *_Nullable reader,
                                              const cistern_reader_position *_Nullable position);
 // Leaves a durable reader's pins until cistern_directory_resume or cistern_directory_forget. Errors: as cistern_directory_position.

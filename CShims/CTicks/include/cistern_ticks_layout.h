@@ -68,9 +68,15 @@ typedef struct cistern_pin_group {
   uint64_t held_count_limit;    // the smallest of its members
   uint64_t held_byte_limit;
   uint32_t member_count;
-  uint32_t column;              // which column of the cells is its own; the row after it is that number plus 1
-  uint64_t reserved;
+  uint16_t column;              // which column of the cells is its own; the row after it is that number plus 1
+  uint16_t member_marks;        // cistern_group_marks, as of the last look at all readers
+  uint64_t behind_since;        // time of the boundary that ended tick `high`; 0: it has not ended, or did before the group was
 } cistern_pin_group;
+
+enum cistern_group_marks {
+  CISTERN_GROUP_MAY_EXPIRE = 1,  // the oldest pin of a reader that may be expired is in it
+  CISTERN_GROUP_MUST_STAY = 2,   // a pin of a reader that may not is in it
+};
 
 // Groups in rising order, and the cells [row][column]. Row 0 is before the first group.
 typedef struct cistern_pin_table {
@@ -96,8 +102,8 @@ typedef struct cistern_reader {
   uint64_t delivered;      // everything of ticks below is in the batch; 0: none
   uint64_t stored;         // a durable one: the acknowledged tick that the caller has stored; 0: none
   uint64_t note_next;      // offset of the next reader with something to collect
-  uint32_t has_note;
-  uint32_t state;          // cistern_reader_state
+  uint32_t reserved_word;
+  uint32_t state;          // cistern_reader_state, and CISTERN_READER_IS_NOTED: one word, so that whoever cancels does so in one step
   uint64_t batch;          // offset of its events
   uint32_t batch_count;
   uint32_t batch_serial;   // counts polls
@@ -105,7 +111,7 @@ typedef struct cistern_reader {
   uint64_t registered_acknowledged;  // the pins as the tables know them; 0: none
   uint64_t registered_delivered;
   uint64_t registered_stored;
-  uint64_t caught_up_time;
+  uint64_t caught_up_time;           // UINT64_MAX: it was at the open tick; its group knows since when it is behind
   uint64_t next;           // offsets: all readers, under readers_lock
   uint64_t previous;
   uint64_t limits;         // offset of its own limits, which follow the record; 0: the directory's
@@ -120,7 +126,9 @@ enum cistern_reader_state {
   CISTERN_READER_ACTIVE = 0,
   CISTERN_READER_LAGGING = 1,    // over a limit at the last boundary
   CISTERN_READER_EXPIRED = 2,    // pins dropped, not yet told
-  CISTERN_READER_CANCELLED = 3,  // to be taken away at the next boundary
+  CISTERN_READER_CANCELLED = 3,  // to be taken away at the next boundary; all bits, so that OR makes it of any other
+  CISTERN_READER_STATE_MASK = 3,
+  CISTERN_READER_IS_NOTED = 4,   // on the list of notes
 };
 
 enum cistern_reader_flags {
@@ -195,6 +203,7 @@ typedef struct cistern_directory {
 
   uint64_t floor;           // 1 + the last death of a record that was dropped though a pin could have needed it
   uint64_t time;            // as the host last told it
+  uint64_t first_time;      // as it first did
   uint32_t operation_count;  // numbers operations; wraps
   uint32_t staged_head;     // slots
   uint32_t staged_tail;
@@ -216,7 +225,7 @@ typedef struct cistern_directory {
   cistern_segments name_segments;
   uint64_t name_count;
   uint32_t bucket_count;
-  uint32_t reserved_word;
+  uint32_t total_is_stuck;  // nothing that is over the limits in all can be let go, and no pin has moved since
 
   cistern_pin_table markers;
   cistern_pin_table contents;
@@ -238,6 +247,7 @@ typedef struct cistern_directory {
   uint64_t purged_total;
   uint64_t expired_total;
   uint64_t resync_total;
+  uint64_t touched_total;      // counts each look at a record by a boundary, and by whatever moves or lists records
   uint64_t touched_last_seal;
   uint64_t touched_most;
 } cistern_directory;

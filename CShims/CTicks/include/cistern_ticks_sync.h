@@ -58,37 +58,48 @@ static inline void cistern_reader_batch_serial_store(cistern_reader *_Nonnull re
   __atomic_store_n(&reader->batch_serial, serial, __ATOMIC_RELAXED);
 }
 static inline uint32_t cistern_reader_state_load(const cistern_reader *_Nonnull reader) {
-  return __atomic_load_n(&reader->state, __ATOMIC_ACQUIRE);
-}
-static inline void cistern_reader_state_store(cistern_reader *_Nonnull reader, uint32_t state) {
-  __atomic_store_n(&reader->state, state, __ATOMIC_RELEASE);
+  return __atomic_load_n(&reader->state, __ATOMIC_ACQUIRE) & CISTERN_READER_STATE_MASK;
 }
 // False: the reader has been cancelled meanwhile; its state is as it was.
 static inline bool cistern_reader_state_change(cistern_reader *_Nonnull reader, uint32_t state) {
   uint32_t found = __atomic_load_n(&reader->state, __ATOMIC_RELAXED);
-  while (found != CISTERN_READER_CANCELLED)
-    if (__atomic_compare_exchange_n(&reader->state, &found, state, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return true;
+  while ((found & CISTERN_READER_STATE_MASK) != CISTERN_READER_CANCELLED) {
+    uint32_t changed = state | (found & CISTERN_READER_IS_NOTED);
+    if (__atomic_compare_exchange_n(&reader->state, &found, changed, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return true;
+  }
   return false;
 }
 
-// Puts the reader on the list of those that the next boundary looks at, unless it is there.
-static inline void cistern_reader_note(cistern_directory *_Nonnull directory, cistern_reader *_Nonnull reader, uint64_t offset) {
-  if (__atomic_exchange_n(&reader->has_note, 1, __ATOMIC_SEQ_CST) != 0) return;
+// Sets bits of the state, and puts the reader on the list of those that the next boundary looks at, unless it is there. Once
+// it is cancelled and on the list, the boundary may take its memory: the one step that cancels it is the last access of whoever
+// finds it listed.
+static inline void cistern_reader_note_with(
+    cistern_directory *_Nonnull directory, cistern_reader *_Nonnull reader, uint64_t offset, uint32_t bits) {
+  uint32_t before = __atomic_fetch_or(&reader->state, bits | CISTERN_READER_IS_NOTED, __ATOMIC_SEQ_CST);
+  if ((before & CISTERN_READER_IS_NOTED) != 0) return;
   uint64_t head = __atomic_load_n(&directory->note_head, __ATOMIC_RELAXED);
   do {
     __atomic_store_n(&reader->note_next, head, __ATOMIC_RELAXED);
   } while (!__atomic_compare_exchange_n(&directory->note_head, &head, offset, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+static inline void cistern_reader_note(cistern_directory *_Nonnull directory, cistern_reader *_Nonnull reader, uint64_t offset) {
+  cistern_reader_note_with(directory, reader, offset, 0);
+}
+static inline void cistern_reader_cancel(cistern_directory *_Nonnull directory, cistern_reader *_Nonnull reader, uint64_t offset) {
+  cistern_reader_note_with(directory, reader, offset, CISTERN_READER_CANCELLED);
 }
 // All notes, newest first; 0: none. Only the holder of the directory's lock takes them.
 static inline uint64_t cistern_notes_take(cistern_directory *_Nonnull directory) {
   if (__atomic_load_n(&directory->note_head, __ATOMIC_SEQ_CST) == 0) return 0;
   return __atomic_exchange_n(&directory->note_head, 0, __ATOMIC_SEQ_CST);
 }
-// The next note; then forgets this one, so that what the reader publishes from now on is noted anew.
-static inline uint64_t cistern_note_forget(cistern_reader *_Nonnull reader) {
-  uint64_t next = __atomic_load_n(&reader->note_next, __ATOMIC_RELAXED);
-  __atomic_exchange_n(&reader->has_note, 0, __ATOMIC_SEQ_CST);
-  return next;
+static inline uint64_t cistern_note_next(const cistern_reader *_Nonnull reader) {
+  return __atomic_load_n(&reader->note_next, __ATOMIC_RELAXED);
+}
+// Forgets the note, so that what the reader publishes from now on is noted anew, and answers the state that it had in the same
+// step. One cancelled later is on the list again, and not taken away for this note.
+static inline uint32_t cistern_note_forget(cistern_reader *_Nonnull reader) {
+  return __atomic_fetch_and(&reader->state, ~(uint32_t)CISTERN_READER_IS_NOTED, __ATOMIC_SEQ_CST) & CISTERN_READER_STATE_MASK;
 }
 
 // The list of all readers. Offsets count from `base`, the heap's; byte_count is what the reader's block was asked for with.

@@ -18,6 +18,8 @@ struct ModelRun {
         var stored: UInt64 = 0
         var delivered: (token: BatchToken, tick: UInt64, known: UInt64)?
         var old: BatchToken?
+        /// Taken, and not yet said to be stored.
+        var taken: DurableState?
         var isFixed = false
         var isDurable = false
     }
@@ -106,6 +108,10 @@ struct ModelRun {
             let status = core.acknowledge(readers[index].handle, old)
             try check(status != .accepted && status != .foreign, "an old token was \(status)")
         case .detach: try detach(next)
+        case .takeState:
+            guard let index = pick(next), readers[index].isDurable else { return }
+            readers[index].taken = core.durableState(of: readers[index].handle)
+        case .noteStored: try noteStored(next)
         }
     }
 
@@ -318,6 +324,17 @@ struct ModelRun {
         }
     }
 
+    /// A state that was taken some time ago is stored only where the reader still is, or what is stored already.
+    private mutating func noteStored(_ next: Step) throws {
+        guard let index = pick(next), let state = readers[index].taken else { return }
+        let reader = readers[index]
+        readers[index].taken = nil
+        let isExpired = core.statistics(of: reader.handle).state == .expired
+        let isHeld = state.tick.number == reader.acknowledged || state.tick.number == reader.stored
+        try check(core.noteStored(reader.handle, state) == (isHeld && !isExpired), "a state of \(state.tick) was not treated as such")
+        if isHeld, !isExpired { readers[index].stored = state.tick.number }
+    }
+
     private mutating func clone(_ next: Step) throws {
         guard let index = pick(next), readers.count < 8 else { return }
         let original = readers[index].handle
@@ -327,6 +344,7 @@ struct ModelRun {
             copy.handle = handle
             copy.delivered = nil
             copy.old = nil
+            copy.taken = nil
             copy.stored = 0
             readers.append(copy)
         case .failure(let error): try check(error == .notPinned && options.hasLimits, "clone: \(error)")
@@ -360,6 +378,7 @@ struct ModelRun {
         reader.handle = handle
         reader.delivered = nil
         reader.old = nil
+        reader.taken = nil
         reader.stored = resync == nil ? state.tick.number : 0
         if let resync {
             // Two in one tick: the first may have expired, never been lost.

@@ -82,8 +82,10 @@ extension RegionDirectory {
     func reader(_ handle: ReaderHandle) -> Ref<cistern_reader> { at(handle.offset) }
 
     /// Is a handle that of a reader which is not cancelled? Looks at the place that it names, whoever has that now: a later
-    /// reader there has another serial, and a reader's is cleared when its memory goes. The heap's memory stays readable; only
-    /// where the place holds something else by now could its bytes be the serial by chance, one in 2^32.
+    /// reader there has another serial, and a reader's is cleared when its memory goes. Two limits: where the place
+    /// holds something else by now its bytes could be the serial by chance, one in 2^32; and where the heap has given the end of
+    /// its memory back to the system since, the place cannot be read. So a handle is void once cancelled, and this is a check
+    /// against mistakes, not a promise; the Swift face's subscriptions and pins cannot be used after they end.
     @inline(__always)
     func isCurrent(_ handle: ReaderHandle) -> Bool {
         let reader = reader(handle)

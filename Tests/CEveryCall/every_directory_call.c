@@ -239,8 +239,11 @@ static void no_handle(cistern_heap *heap) {
   check(__LINE__, cistern_directory_poll(directory, &none, &batch) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_acknowledge(directory, &none, &batch) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_cancel(directory, NULL) == CISTERN_INVALID_HANDLE);
-  char *words[] = {(char *)"true", NULL};
-  cistern_program_outcome outcome = {.struct_byte_count = sizeof outcome};
+  char word[] = "true";
+  char *words[] = {word, NULL};
+  cistern_program_outcome outcome;
+  memset(&outcome, 0, sizeof outcome);
+  outcome.struct_byte_count = sizeof outcome;
   check(__LINE__, cistern_discard(heap, NULL) == CISTERN_DIRECTORIES_OPEN);
   check(__LINE__, cistern_hand_over_and_wait(heap, "true", words, NULL, &outcome) == CISTERN_DIRECTORIES_OPEN && !outcome.is_discarded);
   check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && cistern_discard(heap, NULL) == CISTERN_OK);

@@ -154,15 +154,17 @@ extern void __llvm_profile_set_filename(const char *name) __attribute__((weak));
 
 static uint64_t profile_count;
 
-static void write_profile(void) {
+// Gives this process a profile of its own. At the start of a child, also for one whose body calls exit: that would add the
+// parent's counts to the parent's file once more, and those of a function with several records once for each.
+static bool begin_profile(void) {
   const char *pattern = getenv("LLVM_PROFILE_FILE");
-  bool is_measured = pattern != NULL && __llvm_profile_write_file != NULL && __llvm_profile_set_filename != NULL;
-  if (!is_measured || cistern_test_atomic_load(&profile_count) > 100) return;
+  if (pattern == NULL || __llvm_profile_write_file == NULL || __llvm_profile_set_filename == NULL) return false;
+  bool is_kept = cistern_test_atomic_load(&profile_count) <= 100;
   const char *slash = strrchr(pattern, '/');
   static char name[512];
   snprintf(name, sizeof name, "%.*schild-%d.profraw", slash == NULL ? 0 : (int)(slash - pattern + 1), pattern, (int)getpid());
-  __llvm_profile_set_filename(name);
-  if (__llvm_profile_write_file() != 0) _exit(124);
+  __llvm_profile_set_filename(is_kept ? name : "/dev/null");
+  return is_kept;
 }
 
 // The child's side: its limits, its time, its body.
@@ -179,9 +181,10 @@ static _Noreturn void run_child(int (*body)(void *context), void *context, uint6
   // The thread that forked may have signals blocked, the alarm among them.
   sigset_t none;
   if (sigemptyset(&none) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0) _exit(125);
+  bool is_profiled = begin_profile();
   alarm(seconds);
   int code = body(context);
-  write_profile();
+  if (is_profiled && __llvm_profile_write_file() != 0) _exit(124);
   _exit(code);
 }
 

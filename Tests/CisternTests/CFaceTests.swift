@@ -333,6 +333,32 @@ extension FaceSuites {
                 ])
         }
 
+        /// Those of directories: each has a text, and each its own.
+        @Test func textsOfDirectories() {
+            let texts = (CISTERN_NAME_TOO_LONG.rawValue...CISTERN_FIXED_READER.rawValue).map { number in
+                unsafe String(cString: cistern_status_text(cistern_status(rawValue: number)))
+            }
+            #expect(texts.count == 14 && Set(texts).count == 14 && !texts.contains("unknown status"))
+        }
+
+        /// Where the system refuses the capacity, a heap that may shrink takes an eighth less per try; one that may not, says no.
+        @Test(.enabled(if: !hasSanitizer)) func aHeapThatMayShrink() {
+            let status = inChild {
+                var limit = rlimit(rlim_cur: 48 << 30, rlim_max: 48 << 30)
+                guard unsafe setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 else { return 1 }
+                var options = CHandle.options(64 << 30)
+                guard CHandle.create(options).status == CISTERN_RESERVATION_REFUSED else { return 2 }
+                options.may_shrink = true
+                guard let handle = CHandle.create(options).handle else { return 3 }
+                var statistics = cistern_heap_statistics()
+                statistics.struct_byte_count = MemoryLayout<cistern_heap_statistics>.size
+                guard unsafe cistern_read_statistics(.init(handle.heap), &statistics) == CISTERN_OK else { return 4 }
+                // 64, 56, 49 and 42.875 GiB are tried.
+                return statistics.capacity_bytes == 64 << 30 / 512 * 343 ? 0 : 5
+            }
+            #expect(status == 0)
+        }
+
         @Test func layoutOfTheOptions() {
             typealias Options = cistern_heap_options
             #expect(MemoryLayout<Options>.size == 40)

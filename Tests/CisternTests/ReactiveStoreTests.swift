@@ -68,6 +68,40 @@ extension FaceSuites {
             #expect(heap.statistics.liveBlockCount == 0)
         }
 
+        /// What the face hands on to the core unchanged.
+        @Test func whatADirectoryTells() throws {
+            let heap = try Heap(capacityBytes: 4 << 20)
+            do {
+                let directory = try Directory(in: heap)
+                let parent = try directory.create("a")
+                let child = try directory.create("b", under: parent, payload: 7)
+                #expect(directory.parent(of: child) == parent && directory.parent(of: parent) == .none)
+                let before = try directory.setPayload(8, of: child)
+                #expect(before == 7 && directory.payload(of: child) == 8)
+                #expect(directory.openTick == Tick(1) && directory.maintain() == 0 && directory.verify() == nil)
+                try directory.seal()
+                let first = try directory.subscribe()
+                let copy = try first.clone()
+                let pin = try directory.pin(.exporter)
+                let pinned = pin.tick
+                #expect(pinned == Tick(2))
+                try directory.remove(child)
+                try directory.seal()
+                var seen: [RegionID] = []
+                try pin.forEachChange { seen.append($0.id) }
+                var alive: [RegionID] = []
+                try pin.forEachAlive { alive.append($0) }
+                #expect(seen == [child] && alive.count == 2 && alive.contains(parent) && alive.contains(child))
+                let held = (pin.statistics.acknowledged, copy.statistics.acknowledged)
+                #expect(held == (Tick(2), Tick(2)))
+                let durable = try directory.subscribe(isDurable: true)
+                let state = durable.detach()
+                let answers = [directory.forget(state), directory.forget(state)]
+                #expect(answers == [true, false])
+            }
+            #expect(heap.statistics.liveBlockCount == 0)
+        }
+
         private struct Unexpected: Error {}
     }
 }

@@ -102,6 +102,24 @@ extension FaceSuites {
             #expect(heap.statistics.liveBlockCount == 0)
         }
 
+        /// A pin that held too long says so, and lists nothing.
+        @Test func anExpiredPinIsRefused() throws {
+            let heap = try Heap(capacityBytes: 4 << 20)
+            var options = DirectoryOptions()
+            options.readerLimits.lagTicks = 1
+            let directory = try Directory(in: heap, options)
+            let pin = try directory.pin(.transaction)
+            for name in ["a", "b", "c", "d"] {
+                _ = try directory.create(name)
+                try directory.seal()
+            }
+            var calls = 0
+            var refusals: [DirectoryError] = []
+            do throws(DirectoryError) { try pin.forEachChange { _ in calls += 1 } } catch { refusals.append(error) }
+            do throws(DirectoryError) { try pin.forEachAlive { _ in calls += 1 } } catch { refusals.append(error) }
+            #expect(calls == 0 && refusals == [.notPinned, .notPinned])
+        }
+
         private struct Unexpected: Error {}
     }
 }

@@ -15,7 +15,7 @@ header=CShims/CSkip/include/cistern_skip.h
 # Of the runtime's other objects and of compiled Skip code; what only the Skip face may use of libc.
 runtime_names=(epointer_ty get_gc_type sk_get_external_pointer sk_get_ref_count sk_incr_ref_count)
 runtime_names+=(SKIP_has_fork_context SKIP_copy_with_pages)
-libc_names=(write exit _exit pause printf clock_gettime)
+libc_names=(write exit _exit nanosleep printf clock_gettime)
 
 embedded_prepare "${1:-.build/skip-library}" "${c_modules[@]}"
 embedded_compile_c "${c_modules[@]}"

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cistern_os.h"
@@ -86,8 +87,13 @@ uint64_t cistern_skip_next_number(uint64_t larger_than) {
 void cistern_skip_write_last_line(int code, const uint8_t *line, size_t byte_count) {
   static uint32_t is_ending;
   if (cistern_skip_this_thread.is_ending) _exit(code);
-  if (__atomic_exchange_n(&is_ending, 1, __ATOMIC_ACQ_REL) != 0)
-    for (;;) pause();
+  if (__atomic_exchange_n(&is_ending, 1, __ATOMIC_ACQ_REL) != 0) {
+    // Another thread ends the process. Its exit handlers may wait for this very thread, so this one waits five seconds at most.
+    struct timespec left = {5, 0};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+    _exit(code);
+  }
   cistern_skip_this_thread.is_ending = true;
   while (byte_count > 0) {
     ssize_t written = write(STDERR_FILENO, line, byte_count);

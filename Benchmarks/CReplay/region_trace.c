@@ -149,12 +149,7 @@ static creplay_convert_status convert_records(region_converter *c) {
 }
 
 static bool stat_source(const char *source_path, creplay_region_header *header) {
-  struct stat source;
-  if (stat(source_path, &source) != 0 || !S_ISREG(source.st_mode)) return false;
-  header->source_byte_count = (uint64_t)source.st_size;
-  header->source_modified_nanoseconds =
-      (uint64_t)source.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)source.st_mtim.tv_nsec;
-  return true;
+  return creplay_stat_source(source_path, &header->source_byte_count, &header->source_modified_nanoseconds);
 }
 
 // Everything between the open source and the finished temporary file.

@@ -269,13 +269,16 @@ bool creplay_is_gzip(int source) {
   return pread(source, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) && magic[0] == 0x1f && magic[1] == 0x8b;
 }
 
-static bool stat_source(const char *source_path, creplay_flat_header *header) {
+bool creplay_stat_source(const char *source_path, uint64_t *byte_count, uint64_t *modified_nanoseconds) {
   struct stat source;
   if (stat(source_path, &source) != 0 || !S_ISREG(source.st_mode)) return false;
-  header->source_byte_count = (uint64_t)source.st_size;
-  header->source_modified_nanoseconds =
-      (uint64_t)source.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)source.st_mtim.tv_nsec;
+  *byte_count = (uint64_t)source.st_size;
+  *modified_nanoseconds = (uint64_t)source.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)source.st_mtim.tv_nsec;
   return true;
+}
+
+static bool stat_source(const char *source_path, creplay_flat_header *header) {
+  return creplay_stat_source(source_path, &header->source_byte_count, &header->source_modified_nanoseconds);
 }
 
 static creplay_convert_status convert_open(converter *c, int source, const char *temporary_path) {

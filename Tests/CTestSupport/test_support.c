@@ -443,6 +443,13 @@ uint64_t cistern_test_seed(uint64_t otherwise) {
   return text != NULL && *text != 0 ? strtoull(text, NULL, 0) : otherwise;
 }
 
+uint64_t cistern_test_next_random(uint64_t *state) {
+  uint64_t value = *state += UINT64_C(0x9e3779b97f4a7c15);
+  value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return value ^ (value >> 31);
+}
+
 uint64_t cistern_test_scaled(uint64_t count) {
   const char *text = getenv("CISTERN_TEST_SCALE");
   if (text == NULL || strcmp(text, "small") != 0) return count;

@@ -101,4 +101,7 @@ uint64_t cistern_test_limit_above_use(uint32_t which, uint64_t slack);
 uint64_t cistern_test_seed(uint64_t otherwise);
 uint64_t cistern_test_scaled(uint64_t count);
 
+// The next of a series of numbers, the same on every machine for the same start (splitmix64).
+uint64_t cistern_test_next_random(uint64_t *_Nonnull state);
+
 #endif

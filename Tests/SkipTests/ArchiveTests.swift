@@ -2,7 +2,7 @@ import Testing
 
 extension SkipSuites {
     /// libcistern_skip.a from outside: its names, the miniature runtime on it, command lines, refused system calls.
-    @Suite(.enabled(if: !hasSanitizer && !isSmall))
+    @Suite(.enabled(if: Sanitizer.isAbsent && !isSmall))
     struct ArchiveTests {
         private let archive: Archive
 

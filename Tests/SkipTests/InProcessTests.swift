@@ -36,7 +36,7 @@ extension SkipSuites {
         }
 
         /// Ends of the process, each in a forked child of the test process.
-        @Test(.enabled(if: !hasSanitizer))
+        @Test(.enabled(if: Sanitizer.isAbsent))
         func ends() throws {
             // Quotes are for a shell.
             for line in CommandLineCase.all where !(line.variable + line.words).contains("'") {

@@ -37,7 +37,7 @@ enum PageStyle {
         .bar { display: flex; align-items: center; margin: 3px 0; font-size: 13px; }
         .name { flex: 0 0 6.5em; }
         .four { grid-template-columns: repeat(auto-fill, minmax(275px, 1fr)); }
-        .named .name { flex-basis: 7.6em; }
+        .named .name { flex-basis: 8.4em; }
         .fill { flex: none; height: 1em; background: var(--peer); border-radius: 2px; }
         .cistern .fill { background: var(--live); }
         .cistern .name, .cistern .value { font-weight: 600; }

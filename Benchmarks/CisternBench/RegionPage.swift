@@ -25,7 +25,9 @@ struct RegionPage {
 
     private var steps: String {
         PageParts.section(
-            "One step", "Instructions by callgrind, the loop taken away where the title says net; times are medians.", kind: "named",
+            "One step",
+            "Instructions by callgrind, the loop taken away where the title says net. Nested: 4 regions of 500 objects, medians.",
+            kind: "named",
             [
                 chart(
                     "Instructions of one small object, net",
@@ -41,7 +43,7 @@ struct RegionPage {
                         ("cistern, alone", "region.emptyAlone.instructions"), ("obstack", "obstack.empty.instructions"),
                     ]),
                 chart(
-                    "Nanoseconds of one object, in 4 nested regions",
+                    "Nanoseconds per object, nested",
                     [
                         ("cistern", "nested4x500.cistern"), ("bump pointer", "nested4x500.bump"), ("obstack", "nested4x500.obstack"),
                         ("malloc, free", "nested4x500.malloc"),

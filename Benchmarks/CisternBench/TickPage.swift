@@ -15,9 +15,9 @@ struct TickPage {
             + "looked at",
         "stage: one removal in the open tick. classify: the boundary after a million removals, nothing freed. free.inOrder: one record "
             + "freed after the reader that held all of them has gone",
-        "step4096.max: the longest step of 4,096 frees, of records that 64 readers held in turn and that were removed in random order; "
-            + "free.scattered: one such free; drop.pins64: taking notice that those readers have gone",
-        "seal.removals1000: boundaries after a thousand removals, beside a reader that stands still and one that keeps up",
+        "step4096.max: the longest step of 4,096 frees, median of the batches, of records that 64 readers held in turn and that were "
+            + "removed in random order; free.scattered: one such free; drop.pins64: taking notice that those readers have gone",
+        "seal.removals1000: boundaries in the run of the chart, with a thousand removals at a tick",
         "held.stuckAndFast: tombstones at the end of the run in the chart; at most the sum, over the ticks that some reader stands at, "
             + "of the regions alive then",
         "tombstone.bytes: beside the name; tombstone.bytesWithTables: with the tables of names and chunks",
@@ -34,19 +34,23 @@ struct TickPage {
         let live = max(100, suite.batchSize / 100)
         let horizon = try TickSuite.churn(mode: .horizon, live: live, removals: suite.batchSize, samples: 100)
         let interval = try TickSuite.churn(mode: .interval, live: live, removals: suite.batchSize, samples: 100)
+        let step = Self.roundStep(horizon.held)
+        let top = (horizon.held + step - 1) / step * step
+        let bound = height(interval.bound, of: top)
         let body = """
             <h1>Tombstones retained</h1>
-            <p class="lead">\(live) regions are alive; each one that is removed is replaced at once. One reader stands still from the
-            beginning, one keeps up. A heap that keeps all tombstones since the slowest reader (<b class="horizon">horizon</b>) keeps one
-            for every removal; one that keeps what some reader can still ask for (<b class="interval">interval</b>) stays below its
-            bound of \(interval.bound).</p>
-            <svg viewBox="-70 -22 \(Self.width + 240) \(Self.height + 70)" role="img" aria-label="tombstones over removals">
-            \(axes(most: horizon.held))
-            <path class="bound" d="M0 \(place(height(UInt64(interval.bound), of: horizon.held)))H\(Self.width)"/>
-            \(line(horizon, of: horizon.held, "horizon"))
-            \(line(interval, of: horizon.held, "interval"))
-            \(label("horizon: \(Decimals.grouped(horizon.held))", horizon.held, of: horizon.held, "horizon"))
-            \(label("interval: \(Decimals.grouped(interval.held))", interval.held, of: horizon.held, "interval"))
+            <p class="lead">\(Decimals.grouped(UInt64(live))) regions are alive; each one that is removed is replaced at once. One reader
+            stands still from the beginning, one keeps up. A heap that keeps all tombstones since the slowest reader
+            (<b class="horizon">horizon</b>) keeps one for every removal; one that keeps what some reader can still ask for
+            (<b class="interval">interval</b>) stays below its bound of \(Decimals.grouped(interval.bound)).</p>
+            <svg viewBox="-80 -34 \(Self.width + 250) \(Self.height + 82)" role="img" aria-label="tombstones over removals">
+            \(axes(step: step, top: top))
+            <path class="bound" d="M0 \(place(bound))H\(Self.width)"/>
+            <text x="\(Self.width - 8)" y="\(place(bound - 7))" text-anchor="end">bound: \(Decimals.grouped(interval.bound))</text>
+            \(line(horizon, of: top, "horizon"))
+            \(line(interval, of: top, "interval"))
+            \(label("horizon: \(Decimals.grouped(horizon.held))", horizon.held, of: top, "horizon"))
+            \(label("interval: \(Decimals.grouped(interval.held))", interval.held, of: top, "interval"))
             </svg>
             \(PageParts.figures(rows))\(PageParts.details(machine, notes: Self.notes, json: json))
             """
@@ -70,20 +74,28 @@ struct TickPage {
 
     private func height(_ count: UInt64, of most: UInt64) -> Double { Self.height * (1 - Double(count) / Double(max(1, most))) }
 
-    /// Five steps of each axis, with their numbers.
-    private func axes(most: UInt64) -> String {
+    /// A step of 1, 2 or 5 times a power of ten, of which five or fewer reach past a number.
+    private static func roundStep(_ most: UInt64) -> UInt64 {
+        var power: UInt64 = 1
+        while power * 50 < most { power *= 10 }
+        return [1, 2, 5].map { $0 * power }.first { $0 * 5 >= most } ?? power * 10
+    }
+
+    /// Lines across with their numbers, and numbers of removals below.
+    private func axes(step: UInt64, top: UInt64) -> String {
         var text = ""
-        for step in UInt64(0)...5 {
-            let count = most * step / 5
-            let up = height(count, of: most)
-            let across = Self.width * Double(step) / 5
-            let removals = Decimals.grouped(UInt64(suite.batchSize) * step / 5)
+        for count in stride(from: 0, through: top, by: Int(step)) {
+            let up = height(count, of: top)
             text += "<path d=\"M0 \(place(up))H\(Self.width)\"/>"
             text += "<text x=\"-8\" y=\"\(place(up + 4))\" text-anchor=\"end\">\(Decimals.grouped(count))</text>"
+        }
+        for part in UInt64(0)...5 {
+            let across = Self.width * Double(part) / 5
+            let removals = Decimals.grouped(UInt64(suite.batchSize) * part / 5)
             text += "<text x=\"\(place(across))\" y=\"\(place(Self.height + 20))\" text-anchor=\"middle\">\(removals)</text>"
         }
-        return text + "<text x=\"\(Self.width)\" y=\"\(place(Self.height + 38))\" text-anchor=\"end\">removals</text>"
-            + "<text x=\"-60\" y=\"-10\">tombstones</text>"
+        return text + "<text x=\"\(Self.width)\" y=\"\(place(Self.height + 40))\" text-anchor=\"end\">removals</text>"
+            + "<text x=\"-8\" y=\"-16\" text-anchor=\"end\">tombstones</text>"
     }
 
     private func line(_ churn: TickSuite.Churn, of most: UInt64, _ kind: String) -> String {

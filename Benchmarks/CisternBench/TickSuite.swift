@@ -23,9 +23,9 @@ struct TickSuite {
         rows += try removals()
         say("steps of 4096")
         rows += try scattered()
-        rows += try sealsOfThousand()
         say("a stuck reader beside a fast one")
         rows += try stuckAndFast()
+        rows += try sealsOfThousand()
         say("readers")
         rows += try acknowledgements()
         rows += try minimum()
@@ -162,29 +162,6 @@ struct TickSuite {
         ]
     }
 
-    /// Boundaries after a thousand removals each, with a reader that stands still and one that keeps up.
-    private func sealsOfThousand() throws(BenchError) -> [TargetRow] {
-        let field = try TickField(capacityBytes: capacity(batchSize))
-        let ids = try field.fill(batchSize)
-        _ = try field.seal()
-        _ = try field.attachAndSeal()
-        let fast = try field.attachAndSeal()
-        var times: [Double] = []
-        for start in stride(from: 0, to: ids.count - ids.count % 1000, by: 1000) {
-            for id in ids[start..<(start + 1000)] {
-                _ = try field.expect { () throws(DirectoryError) in try field.directory.remove(id) }
-            }
-            times.append(try Stopwatch.time { () throws(BenchError) in _ = try field.seal() })
-            _ = field.directory.acknowledge(fast, try field.poll(fast))
-        }
-        times.sort()
-        guard !times.isEmpty else { return [] }
-        return [
-            TargetRow(name: "seal.removals1000.perRemoval", value: times.reduce(0, +) / Double(times.count) / 1000, unit: "ns", target: 30),
-            TargetRow(name: "seal.removals1000.p99", value: times[times.count * 99 / 100] / 1e6, unit: "ms", target: 0.04),
-        ]
-    }
-
     // MARK: Stuck and fast
 
     /// Holds `live` regions alive, replaces them one by one, a hundred at a tick, and lets one reader stand still.
@@ -198,15 +175,30 @@ struct TickSuite {
         ]
     }
 
+    /// The same with a thousand removals at a tick: what their boundaries cost.
+    private func sealsOfThousand() throws(BenchError) -> [TargetRow] {
+        let churn = try Self.churn(mode: .interval, live: max(1000, batchSize / 100), removals: batchSize, perTick: 1000, samples: 1)
+        let times = churn.sealTimes.sorted()
+        return [
+            TargetRow(
+                name: "seal.removals1000.perRemoval", value: times.reduce(0, +) / Double(batchSize), unit: "ns", target: 30),
+            TargetRow(name: "seal.removals1000.p99", value: times[times.count * 99 / 100] / 1e6, unit: "ms", target: 0.04),
+        ]
+    }
+
     struct Churn {
         var held: UInt64 = 0
         /// Regions alive at each pin, summed.
         var bound: UInt64 = 0
         /// Removals so far, tombstones.
         var samples: [(UInt64, UInt64)] = []
+        /// Nanoseconds of each boundary.
+        var sealTimes: [Double] = []
     }
 
-    static func churn(mode: RetentionMode, live: Int, removals: Int, samples: Int) throws(BenchError) -> Churn {
+    static func churn(
+        mode: RetentionMode, live: Int, removals: Int, perTick: Int = 100, samples: Int
+    ) throws(BenchError) -> Churn {
         let field = try TickField(capacityBytes: UInt64(live + removals) * 160 + (32 << 20), mode: mode)
         var ids = try field.fill(live)
         _ = try field.seal()
@@ -217,13 +209,13 @@ struct TickSuite {
         var removed = 0
         var sampled = 0
         while removed < removals {
-            for _ in 0..<min(100, removals - removed) {
+            for _ in 0..<min(perTick, removals - removed) {
                 let index = random.below(ids.count)
                 _ = try field.expect { () throws(DirectoryError) in try field.directory.remove(ids[index]) }
                 ids[index] = try field.create()
                 removed += 1
             }
-            _ = try field.seal()
+            result.sealTimes.append(try Stopwatch.time { () throws(BenchError) in _ = try field.seal() })
             _ = field.directory.acknowledge(fast, try field.poll(fast))
             if removed * samples / removals > sampled || removed == removals {
                 sampled = removed * samples / removals
@@ -286,7 +278,7 @@ struct TickSuite {
             if number % max(1, readerCount / 10) == 0 { _ = try field.seal() }
         }
         let moving = try field.attachAndSeal()
-        let turns = max(1, batchSize / 10)
+        let turns = batchSize
         var times: [Double] = []
         var sum: UInt64 = 0
         for _ in 0..<batchCount {

@@ -37,7 +37,9 @@ struct TickBenchTests {
         for row in rows.rows { #expect(outcome.output.contains("\(row.name): "), "\(row.name)") }
         let page = try program.read("out.html")
         try BenchProgram.checkPage(page, rows)
-        for text in ["<polyline class=\"horizon\" points=\"", "<polyline class=\"interval\" points=\"", "below its\nbound of 200."] {
+        for text in [
+            "<polyline class=\"horizon\" points=\"", "<polyline class=\"interval\" points=\"", "below its bound of 200.", ">bound: 200<",
+        ] {
             #expect(page.contains(text), "\(text)")
         }
     }

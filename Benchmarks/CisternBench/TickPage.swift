@@ -15,8 +15,9 @@ struct TickPage {
             + "looked at",
         "stage: one removal in the open tick. classify: the boundary after a million removals, nothing freed. free.inOrder: one record "
             + "freed after the reader that held all of them has gone",
-        "step4096.max: the longest step of 4,096 frees, median of the batches, of records that 64 readers held in turn and that were "
-            + "removed in random order; free.scattered: one such free; drop.pins64: taking notice that those readers have gone",
+        "step4096.max: the longest step of 4,096 frees, each step's time its median over the batches, of records that 64 readers held in "
+            + "turn and that were removed in random order; free.scattered: one such free; drop.pins64: taking notice that those readers "
+            + "have gone",
         "seal.removals1000: boundaries in the run of the chart, with a thousand removals at a tick",
         "held.stuckAndFast: tombstones at the end of the run in the chart; at most the sum, over the ticks that some reader stands at, "
             + "of the regions alive then",
@@ -43,7 +44,7 @@ struct TickPage {
             stands still from the beginning, one keeps up. A heap that keeps all tombstones since the slowest reader
             (<b class="horizon">horizon</b>) keeps one for every removal; one that keeps what some reader can still ask for
             (<b class="interval">interval</b>) stays below its bound of \(Decimals.grouped(interval.bound)).</p>
-            <svg viewBox="-80 -34 \(Self.width + 250) \(Self.height + 82)" role="img" aria-label="tombstones over removals">
+            <svg viewBox="-95 -34 \(Self.width + 265) \(Self.height + 82)" role="img" aria-label="tombstones over removals">
             \(axes(step: step, top: top))
             <path class="bound" d="M0 \(place(bound))H\(Self.width)"/>
             <text x="\(Self.width - 8)" y="\(place(bound - 7))" text-anchor="end">bound: \(Decimals.grouped(interval.bound))</text>

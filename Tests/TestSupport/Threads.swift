@@ -71,27 +71,17 @@ package func inThreadWithLateWork(_ run: () -> Void, late: () -> Void) {
 }
 
 /// Slots of words that threads pass blocks through.
-@safe package final class Mailboxes: @unchecked Sendable {
-    private let words: UnsafeMutablePointer<UInt>
-    package let count: Int
+package final class Mailboxes: @unchecked Sendable {
+    private let words: Words
+    package var count: Int { words.count }
 
-    package init(_ count: Int) {
-        self.count = count
-        unsafe words = .allocate(capacity: count)
-        unsafe words.initialize(repeating: 0, count: count)
-    }
-
-    deinit { unsafe words.deallocate() }
+    package init(_ count: Int) { words = Words(count) }
 
     /// What is there now.
     package func peek(_ index: Int) -> UInt {
-        precondition(index >= 0 && index < count)
-        return unsafe UInt(cistern_test_atomic_load(UnsafePointer(OpaquePointer(words + index))))
+        unsafe UInt(cistern_test_atomic_load(UnsafePointer(OpaquePointer(words.place(index)))))
     }
 
     /// Puts a word in and returns what was there.
-    package func exchange(_ index: Int, _ value: UInt) -> UInt {
-        precondition(index >= 0 && index < count)
-        return unsafe cistern_test_atomic_exchange(words + index, value)
-    }
+    package func exchange(_ index: Int, _ value: UInt) -> UInt { unsafe cistern_test_atomic_exchange(words.place(index), value) }
 }

@@ -18,15 +18,15 @@ import HeapCore
 
     package var address: UInt { UInt(bitPattern: unsafe words) }
 
+    /// Where a word stands.
+    func place(_ index: Int) -> UnsafeMutablePointer<UInt> {
+        precondition(index >= 0 && index < count)
+        return unsafe words + index
+    }
+
     package subscript(_ index: Int) -> UInt {
-        get {
-            precondition(index >= 0 && index < count)
-            return unsafe words[index]
-        }
-        set {
-            precondition(index >= 0 && index < count)
-            unsafe words[index] = newValue
-        }
+        get { unsafe place(index).pointee }
+        set { unsafe place(index).pointee = newValue }
     }
 
     package static func load(_ address: UInt) -> UInt { unsafe UnsafePointer<UInt>(bitPattern: address)!.pointee }

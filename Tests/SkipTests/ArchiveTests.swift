@@ -59,6 +59,12 @@ extension SkipSuites {
             #expect(try archive.start("forked-child --capacity 256M").code == 0)
         }
 
+        /// An exit handler waits for a thread that runs out of room meanwhile: it ends the process when its five seconds have passed.
+        @Test func exitWaitsForAThreadThatRunsOut() throws {
+            let outcome = try archive.start("exit-joins-who-runs-out 100 --capacity 1M", seconds: 60)
+            #expect(outcome == Outcome(code: 24, output: "", errors: "Error: out of persistent memory.\n"))
+        }
+
         @Test func underValgrind() throws {
             guard try run("command -v valgrind", in: archive.folder).code == 0 else {
                 print("skipped: there is no valgrind")

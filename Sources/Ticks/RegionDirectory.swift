@@ -167,6 +167,7 @@ extension RegionDirectory {
     /// - Complexity: proportional to what the directory holds.
     public func destroy() {
         releaseEverything()
+        releaseLives()
         unsafe cistern_directory_count_add(heap.headerPointer, -1)
         unsafe heap.deallocate(
             UnsafeMutableRawPointer(header.pointer), byteCount: MemoryLayout<cistern_directory>.size)

@@ -172,7 +172,9 @@ struct ModelRun {
         if options.control == .none {
             try check(Int(report.stagedCount) == staged, "staged \(report.stagedCount), not \(staged)")
         }
-        if let budget, options.control == .none { try check(report.touchedCount - report.stagedCount <= budget, "touched \(report.touchedCount)") }
+        if let budget, options.control == .none {
+            try check(report.touchedCount - report.stagedCount <= budget, "touched \(report.touchedCount)")
+        }
         note(report.retainedCount << 32 | report.annihilatedCount)
         note(report.expiredCount << 32 | report.laggingCount)
         note(report.purgedCount << 32 | report.backlogCount)

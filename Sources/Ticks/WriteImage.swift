@@ -155,23 +155,19 @@ extension RegionDirectory {
     // MARK: Regions
 
     private func writeRemoved(_ image: inout ImageWriter) {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) {
-                let record = record(slot)
-                guard state(record) != CISTERN_RECORD_FREE.rawValue, !isLive(record) else { continue }
-                image.put(slot)
-                image.put(record.it.generation)
-                image.put(record.it.birth)
-                image.put(death(record))
-                image.put(record.it.sequence)
-                image.put(record.it.state)
-                image.put(UInt8(0))
-                image.put(record.it.name_byte_count)
-                writeOwners(record, &image)
-                if isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record) { image.put(livePart(record).it.payload) }
-                unsafe image.put(name(of: record))
-            }
+        forEachRecord { slot, record in
+            guard !isLive(record) else { return }
+            image.put(slot)
+            image.put(record.it.generation)
+            image.put(record.it.birth)
+            image.put(death(record))
+            image.put(record.it.sequence)
+            image.put(record.it.state)
+            image.put(UInt8(0))
+            image.put(record.it.name_byte_count)
+            writeOwners(record, &image)
+            if isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record) { image.put(livePart(record).it.payload) }
+            unsafe image.put(name(of: record))
         }
     }
 
@@ -184,18 +180,17 @@ extension RegionDirectory {
 
     /// Each root and all below it, so that owners come first, and children in the order in which they were made.
     private func writeLiving(_ image: inout ImageWriter) {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for root in first..<(first &+ 256) where isLive(record(root)) && record(root).it.parent == 0 {
-                var slot: UInt32? = root
-                while let current = slot {
-                    writeLiving(current, &image)
-                    slot = nextWithChildrenOldestFirst(after: current, root: root)
-                }
+        forEachRecord { root, record in
+            guard isLive(record), record.it.parent == 0 else { return }
+            var slot: UInt32? = root
+            while let current = slot {
+                writeLiving(current, &image)
+                slot = nextWithChildrenOldestFirst(after: current, root: root)
             }
         }
     }
 
+    @inline(never)
     private func writeLiving(_ slot: UInt32, _ image: inout ImageWriter) {
         let record = record(slot)
         image.put(slot)

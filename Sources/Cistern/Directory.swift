@@ -24,6 +24,11 @@ public final class Directory: @unchecked Sendable {
         self.heap = heap
     }
 
+    init(_ core: RegionDirectory, in heap: Heap) {
+        self.core = core
+        self.heap = heap
+    }
+
     deinit { if isInThisProcess { core.destroy() } }
 
     /// False where the heap is not, in a fork's child that did not inherit it.

@@ -35,7 +35,6 @@ func code(_ error: DirectoryError) -> UInt32 {
     case .tickExhausted: CISTERN_TICK_EXHAUSTED.rawValue
     case .tooManySnapshots: CISTERN_TOO_MANY_SNAPSHOTS.rawValue
     case .notPinned: CISTERN_NOT_PINNED.rawValue
-    case .invalidImage: CISTERN_INVALID_ARGUMENT.rawValue
     }
 }
 

@@ -126,7 +126,7 @@ extension RegionDirectory {
         return record
     }
 
-    private func enter(_ slot: UInt32, _ part: Ref<cistern_live_part>, underParent parent: UInt32) {
+    func enter(_ slot: UInt32, _ part: Ref<cistern_live_part>, underParent parent: UInt32) {
         let parentPart = livePart(record(parent))
         let sibling = parentPart.it.first_child
         part.it.next_sibling = sibling
@@ -319,7 +319,7 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    private func stage(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ open: UInt64) {
+    func stage(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ open: UInt64) {
         let mark = UInt32(record.it.state) & ~CISTERN_RECORD_STATE_MASK.rawValue
         record.it.state = UInt8(truncatingIfNeeded: mark | CISTERN_RECORD_STAGED.rawValue)
         record.it.next = 0

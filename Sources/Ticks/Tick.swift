@@ -69,6 +69,4 @@ public enum DirectoryError: Error, Equatable {
     case tooManySnapshots
     /// Changes are read without a live pin at that tick: the reader is not in the registry, or has expired.
     case notPinned
-    /// A state to restore contradicts itself.
-    case invalidImage
 }

@@ -71,4 +71,10 @@ public enum DirectoryError: Error, Equatable {
     case notPinned
     /// A state to restore contradicts itself.
     case invalidImage
+    /// An owner has to be made before what it owns, so that nothing comes to own itself.
+    case ownerTooYoung(owner: RegionID, child: RegionID)
+    /// The one owns the other already.
+    case alreadyOwner(owner: RegionID, child: RegionID)
+    /// The one does not own the other.
+    case notOwner(owner: RegionID, child: RegionID)
 }

@@ -39,7 +39,7 @@ extension TickSuites {
         }
 
         /// What is wrong on purpose must be noticed: otherwise the oracle proves nothing.
-        @Test(arguments: [ModelOptions.Control.classifiesAtRemoval, .leavesBatchUnpinned])
+        @Test(arguments: [ModelOptions.Control.classifiesAtRemoval, .leavesBatchUnpinned, .goesWithFirstOwner])
         func aWrongRuleIsNoticed(control: ModelOptions.Control) throws {
             let said = try #require(try firstFailure(.interval, control, seed: 1, count: 2000))
             #expect(said.contains("not told") || said.contains("listing"), "\(said)")

@@ -99,6 +99,9 @@ typedef enum cistern_status {
   CISTERN_FOREIGN_BATCH = 83,          // another reader's, or another directory's
   CISTERN_EXPIRED = 84,                // the reader held too much; the next poll tells
   CISTERN_FIXED_READER = 85,           // it stays where it began
+  CISTERN_OWNER_TOO_YOUNG = 90,        // an owner has to be made before what it owns
+  CISTERN_ALREADY_OWNER = 91,          // the one owns the other already
+  CISTERN_NOT_OWNER = 92,              // the one does not own the other
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".

@@ -85,8 +85,8 @@ struct ModelRun {
 
     private mutating func perform(_ next: Step) throws {
         switch next.kind {
-        case .create: try create(next, parent: -1)
-        case .createBelow: try create(next, parent: Oracle.member(oracle.living, next.second) ?? -1)
+        case .create: try create(next, parent: nil)
+        case .createBelow: try create(next, parent: Oracle.member(oracle.living, next.second))
         case .remove: try remove(next)
         case .change:
             guard let index = Oracle.member(oracle.living, next.first) else { return }
@@ -112,6 +112,8 @@ struct ModelRun {
             guard let index = pick(next), readers[index].isDurable else { return }
             readers[index].taken = core.durableState(of: readers[index].handle)
         case .noteStored: try noteStored(next)
+        case .addOwner: try addOwner(next)
+        case .removeOwner: try removeOwner(next)
         }
     }
 
@@ -119,17 +121,17 @@ struct ModelRun {
 
     // MARK: The writer's steps
 
-    private mutating func create(_ next: Step, parent: Int) throws {
+    private mutating func create(_ next: Step, parent: Int?) throws {
         guard oracle.regions.count < 60 else { return }
         let name = Int(next.first % 9)
         let taken = oracle.regions.first { $0.death == .max && $0.name == name }
-        let parentID = parent < 0 ? RegionID.none : oracle.regions[parent].id
+        let parentID = parent.map { oracle.regions[$0].id } ?? .none
         let payload = UInt64(oracle.regions.count + 1)
         switch attempt({ () throws(DirectoryError) in try core.make([UInt8(name), 7], parent: parentID, payload: payload) }) {
         case .success(let id):
             try check(taken == nil, "a name was given twice")
             try check(oracle.index(of: id) == nil, "an id was given twice")
-            oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, parent: parent))
+            oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, owners: parent.map { 1 << UInt64($0) } ?? 0))
             note(UInt64(id.slot) << 32 | UInt64(id.generation))
         case .failure(let error):
             try check(taken.map { error == .nameTaken($0.id) } ?? false, "create: \(error)")
@@ -139,11 +141,14 @@ struct ModelRun {
     private mutating func remove(_ next: Step) throws {
         guard let index = Oracle.member(oracle.living, next.first) else { return }
         let id = oracle.regions[index].id
+        let going = oracle.going(with: index)
+        if options.control == .goesWithFirstOwner { try leaveNoOtherOwner(index) }
         switch attempt({ () throws(DirectoryError) in try core.remove(id) }) {
         case .success(let count):
-            let before = oracle.living.nonzeroBitCount
             oracle.remove(index)
-            try check(Int(count) == before - oracle.living.nonzeroBitCount, "removed \(count)")
+            if options.control != .goesWithFirstOwner { try check(Int(count) == going.nonzeroBitCount, "removed \(count)") }
+            try check(!options.pushesBack || isWithinLimit(adding: 0), "removed beyond the limit")
+            try checkOwners()
             if options.control == .classifiesAtRemoval {
                 var report = SealReport()
                 core.classifyStaged(core.openNumber, &report)
@@ -152,7 +157,86 @@ struct ModelRun {
             refusalCount += 1
             try check(error == .retentionExhausted && options.pushesBack, "remove: \(error)")
             try check(core.status(of: oracle.regions[index].id) != .unknown && oracle.regions[index].death == .max, "refused, yet gone")
+            try check(!isWithinLimit(adding: going), "refused within the limit")
+            try checkOwners()
         }
+    }
+
+    /// Is there room for what is held, what was removed in the open tick, and these?
+    private func isWithinLimit(adding going: UInt64) -> Bool {
+        let mayBeHeld = oracle.regions.indices.count {
+            let region = oracle.regions[$0]
+            return region.birth < oracle.open && (region.death == oracle.open || going & (1 << UInt64($0)) != 0)
+        }
+        return readers.isEmpty || core.statistics().tombstoneCount + UInt64(mayBeHeld) <= options.totalHeldCount
+    }
+
+    // MARK: Owners
+
+    /// The wrong rule: what a region owns goes with it, whoever else owns it.
+    private func leaveNoOtherOwner(_ index: Int) throws {
+        var below: UInt64 = 1 << UInt64(index)
+        for (child, region) in oracle.regions.enumerated() where region.death == .max && region.owners & below != 0 {
+            below |= 1 << UInt64(child)
+            for owner in oracle.regions.indices where region.owners & ~below & (1 << UInt64(owner)) != 0 {
+                _ = try core.removeOwner(oracle.regions[owner].id, of: region.id)
+            }
+        }
+    }
+
+    private mutating func addOwner(_ next: Step) throws {
+        guard let owner = Oracle.member(oracle.living, next.first), let child = Oracle.member(oracle.living, next.second) else { return }
+        let (ownerID, childID) = (oracle.regions[owner].id, oracle.regions[child].id)
+        let isOwned = oracle.regions[child].owners & (1 << UInt64(owner)) != 0
+        let expected: DirectoryError? =
+            owner >= child
+            ? .ownerTooYoung(owner: ownerID, child: childID) : isOwned ? .alreadyOwner(owner: ownerID, child: childID) : nil
+        switch attempt({ () throws(DirectoryError) in try core.addOwner(ownerID, of: childID) }) {
+        case .success:
+            try check(expected == nil, "\(owner) became an owner of \(child)")
+            oracle.regions[child].owners |= 1 << UInt64(owner)
+        case .failure(let error): try check(error == expected, "add owner: \(error)")
+        }
+        try checkOwners()
+    }
+
+    private mutating func removeOwner(_ next: Step) throws {
+        guard let child = Oracle.member(oracle.living, next.second) else { return }
+        // Now and then one that it does not have.
+        let some = next.first % 8 == 0 ? oracle.living : oracle.regions[child].owners
+        guard let owner = Oracle.member(some, next.first) else { return }
+        let (ownerID, childID) = (oracle.regions[owner].id, oracle.regions[child].id)
+        let isOwned = oracle.regions[child].owners & (1 << UInt64(owner)) != 0
+        switch attempt({ () throws(DirectoryError) in try core.removeOwner(ownerID, of: childID) }) {
+        case .success(let isLeft):
+            try check(isOwned, "one that was no owner was taken away")
+            oracle.regions[child].owners &= ~(1 << UInt64(owner))
+            try check(isLeft == (oracle.regions[child].owners != 0), "owners left: \(isLeft)")
+        case .failure(let error):
+            try check(!isOwned && error == .notOwner(owner: ownerID, child: childID), "remove owner: \(error)")
+        }
+        try checkOwners()
+    }
+
+    /// Each living region has its owners, of which its parent is one; one that went with others, a parent among those.
+    private func checkOwners() throws {
+        guard options.control != .goesWithFirstOwner else { return }
+        for (index, region) in oracle.regions.enumerated() {
+            let parent = oracle.index(of: core.parent(of: region.id))
+            if region.death == .max {
+                var owners: UInt64 = 0
+                for owner in core.owners(of: region.id) { owners |= 1 << UInt64(try owned(owner)) }
+                try check(owners == region.owners, "owners of \(index)")
+                try check(parent == nil ? owners == 0 : owners & (1 << UInt64(parent!)) != 0, "the parent of \(index)")
+            } else if let parent {
+                try check(region.owners & (1 << UInt64(parent)) != 0 && region.wentWithParent, "the parent of \(index), which is gone")
+            }
+        }
+    }
+
+    private func owned(_ id: RegionID) throws -> Int {
+        guard let index = oracle.index(of: id) else { throw fail("an unknown owner") }
+        return index
     }
 
     private mutating func seal(_ next: Step) throws {
@@ -273,16 +357,23 @@ struct ModelRun {
             if position == batch.count { last = Tick(0) }
             try check(event.tick >= last, "out of order")
             last = event.tick
-            let parent = oracle.regions[index].parent
-            if event.kind == .added, parent >= 0, oracle.regions[parent].birth >= reader.acknowledged {
-                try check(told & (1 << UInt64(parent)) != 0, "a child before its parent")
-            }
+            try compareOrder(event, index, told: told, from: reader.acknowledged)
             if event.kind == .removed { try compareDescendants(batch, position, root: index, from: reader.acknowledged) }
             note(UInt64(event.kind.rawValue) << 32 | UInt64(index))
         }
         for index in oracle.regions.indices where told & (1 << UInt64(index)) == 0 {
             let missed = oracle.change(index, from: reader.acknowledged, until: oracle.open)
             try check(missed == nil, "region \(index) \(missed!) and not told, since \(reader.acknowledged)")
+        }
+    }
+
+    /// Owners come before what they own: where they are told of, and always where they are removed together.
+    private func compareOrder(_ event: RegionChange, _ index: Int, told: UInt64, from: UInt64) throws {
+        let region = oracle.regions[index]
+        for (owner, other) in oracle.regions.enumerated() where region.owners & (1 << UInt64(owner)) != 0 {
+            let isNew = event.kind == .added && other.birth >= from && other.death >= oracle.open
+            let isGone = event.kind == .removedWithParent && other.birth < from && other.death == region.death
+            if isNew || isGone { try check(told & (1 << UInt64(owner)) != 0, "a child before its owner") }
         }
     }
 
@@ -293,12 +384,8 @@ struct ModelRun {
             told |= 1 << UInt64(index)
         }
         var expected: UInt64 = 0
-        for index in oracle.regions.indices where oracle.regions[index].wentWithParent && oracle.regions[index].birth < from {
-            guard oracle.regions[index].death == oracle.regions[root].death else { continue }
-            // Up to the one whose removal was the event.
-            var ancestor = oracle.regions[index].parent
-            while oracle.regions[ancestor].wentWithParent { ancestor = oracle.regions[ancestor].parent }
-            if ancestor == root { expected |= 1 << UInt64(index) }
+        for index in oracle.regions.indices where oracle.regions[index].wentWith == root && oracle.regions[index].birth < from {
+            expected |= 1 << UInt64(index)
         }
         try check(told == expected, "descendants of \(root)")
     }
@@ -395,7 +482,7 @@ struct ModelRun {
         if let found = core.verify() { throw fail("\(found)") }
         for reader in readers { core.cancel(reader.handle) }
         readers = []
-        for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].parent < 0 {
+        for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].owners == 0 {
             _ = try core.remove(oracle.regions[index].id)
             oracle.remove(index)
         }
@@ -406,7 +493,7 @@ struct ModelRun {
         try check(now.liveCount == 0 && now.tombstoneCount == 0 && now.readerCount == 0, "something is alive at the end")
         try check(now.bornTotal == now.purgedTotal + now.annihilatedTotal, "totals at the end")
         // The pin table may have grown; all else is as at the beginning.
-        try check(now.nameBytes + now.livePartBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
+        try check(now.nameBytes + now.livePartBytes + now.ownerBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
         if options.control == .none, let found = core.verify() { throw fail("\(found) at the end") }
         if schedule.steps.count % 16 == 0 {
             try check(heap.statistics().requestedBytes == Int64(now.totalBytes), "the heap counts other bytes")

@@ -42,7 +42,9 @@ extension TickSuites {
         @Test(arguments: [ModelOptions.Control.classifiesAtRemoval, .leavesBatchUnpinned, .goesWithFirstOwner])
         func aWrongRuleIsNoticed(control: ModelOptions.Control) throws {
             let said = try #require(try firstFailure(.interval, control, seed: 1, count: 2000))
-            #expect(said.contains("not told") || said.contains("listing"), "\(said)")
+            // A region that is gone too early is missed by readers, or its name is free.
+            let isRightReason = said.contains("not told") || said.contains("listing") || said.contains("name was given twice")
+            #expect(isRightReason, "\(said)")
         }
 
         /// I14: the same seed gives the same answers, in another heap and with another hash seed.

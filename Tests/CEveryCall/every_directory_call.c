@@ -331,10 +331,10 @@ void every_directory_call(void) {
     options.retention = retention;
     check(__LINE__, cistern_directory_create(heap, &options, &directory) == CISTERN_OK);
     names(directory);
-    owners(directory);
     subscription(directory);
     durable(directory);
     expiry(directory);
+    owners(directory);
     now.struct_byte_count = sizeof now;
     check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.live_count > 0 && now.resync_total >= 4);
     now.struct_byte_count = 5;

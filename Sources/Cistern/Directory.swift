@@ -23,6 +23,11 @@ public final class Directory: @unchecked Sendable {
         self.heap = heap
     }
 
+    init(_ core: RegionDirectory, in heap: Heap) {
+        self.core = core
+        self.heap = heap
+    }
+
     deinit { core.destroy() }
 
     // MARK: Regions

@@ -35,7 +35,6 @@ func code(_ error: DirectoryError) -> UInt32 {
     case .tickExhausted: CISTERN_TICK_EXHAUSTED.rawValue
     case .tooManySnapshots: CISTERN_TOO_MANY_SNAPSHOTS.rawValue
     case .notPinned: CISTERN_NOT_PINNED.rawValue
-    case .invalidImage: CISTERN_INVALID_ARGUMENT.rawValue
     case .ownerTooYoung: CISTERN_OWNER_TOO_YOUNG.rawValue
     case .alreadyOwner: CISTERN_ALREADY_OWNER.rawValue
     case .notOwner: CISTERN_NOT_OWNER.rawValue

@@ -31,24 +31,30 @@ extension RegionDirectory {
     public func addOwner(_ owner: RegionID, of child: RegionID) throws(DirectoryError) {
         lock()
         defer { unlock() }
-        let ownerRecord = try livingRecord(owner)
         let record = try livingRecord(child)
-        guard isOlder(ownerRecord, record) else { throw .ownerTooYoung(owner: owner, child: child) }
+        guard isOlder(try livingRecord(owner), record) else { throw .ownerTooYoung(owner: owner, child: child) }
+        let isOwner = record.it.parent == owner.slot || findLink(owner.slot, child.slot) != 0
+        guard !isOwner else { throw .alreadyOwner(owner: owner, child: child) }
+        guard addOwner(owner.slot, of: child.slot) else { throw .outOfCapacity }
+    }
+
+    /// Another owner for one that does not have it; false when the heap is full.
+    func addOwner(_ owner: UInt32, of child: UInt32) -> Bool {
+        let record = record(child)
         guard record.it.parent != 0 else {
-            record.it.parent = owner.slot
-            return enter(record, child.slot, underParent: owner.slot)
-        }
-        guard record.it.parent != owner.slot, findLink(owner.slot, child.slot) == 0 else {
-            throw .alreadyOwner(owner: owner, child: child)
+            record.it.parent = owner
+            enter(record, child, underParent: owner)
+            return true
         }
         let offset = allocate(Self.linkBytes)
-        guard offset != 0 else { throw .outOfCapacity }
+        guard offset != 0 else { return false }
         let link = link(offset)
-        link.it.owner = owner.slot
-        link.it.child = child.slot
-        enterRing(offset, link, of: owner.slot, livePart(ownerRecord), isFirst: false)
-        enterRing(offset, link, of: child.slot, livePart(record), isFirst: true)
+        link.it.owner = owner
+        link.it.child = child
+        enterRing(offset, of: owner, isFirst: false)
+        enterRing(offset, of: child, isFirst: true)
         header.it.owner_link_count &+= 1
+        return true
     }
 
     /// Takes an owner away from a region that lives on: under its other owners, or, when this was the last, without one, until it is
@@ -76,7 +82,7 @@ extension RegionDirectory {
         return record.it.parent != 0
     }
 
-    /// Calls `body` with each owner of a living region, its parent first, the others in no order; with none for any other id.
+    /// Calls `body` with each owner of a living region, its parent first, then the others as they came; with none for any other id.
     ///
     /// - Parameter body: runs with the directory locked: it must not call the directory.
     /// - Complexity: linear in the owners.
@@ -97,12 +103,20 @@ extension RegionDirectory {
     /// Calls `body` with the slot of each owner of a living region, its parent first.
     func forEachOwner(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ body: (UInt32) -> Void) {
         if record.it.parent != 0 { body(record.it.parent) }
-        let first = livePart(record).it.owner_links
-        var offset = first
-        while offset != 0, link(offset).it.child == slot {
-            body(link(offset).it.owner)
-            offset = link(offset).it.next_of_child
-            if offset == first { return }
+        forEachOwnerByLink(slot, body)
+    }
+
+    /// The owners of a living region but its parent, as they came. From the last of the links to owners, which is before the first of
+    /// those to children, or at the end.
+    func forEachOwnerByLink(_ slot: UInt32, _ body: (UInt32) -> Void) {
+        let first = livePart(record(slot)).it.owner_links
+        guard first != 0, link(first).it.child == slot else { return }
+        var last = first
+        while next(link(last), of: slot) != first, link(next(link(last), of: slot)).it.child == slot { last = next(link(last), of: slot) }
+        while true {
+            body(link(last).it.owner)
+            if last == first { return }
+            last = link(last).it.previous_of_child
         }
     }
 
@@ -216,11 +230,10 @@ extension RegionDirectory {
         if link(right).it.child == slot { link(right).it.previous_of_child = left } else { link(right).it.previous_of_owner = left }
     }
 
-    private func enterRing(
-        _ offset: UInt64, _ link: Ref<cistern_owner_link>, of slot: UInt32, _ part: Ref<cistern_live_part>, isFirst: Bool
-    ) {
+    private func enterRing(_ offset: UInt64, of slot: UInt32, isFirst: Bool) {
+        let part = livePart(record(slot))
         let first = part.it.owner_links
-        let last = first == 0 ? offset : previous(self.link(first), of: slot)
+        let last = first == 0 ? offset : previous(link(first), of: slot)
         join(last, offset, of: slot)
         join(offset, first == 0 ? offset : first, of: slot)
         if isFirst || first == 0 { part.it.owner_links = offset }
@@ -270,6 +283,8 @@ extension RegionDirectory {
 
     private func losesLastOwner(_ child: UInt32) -> Bool {
         let record = record(child)
+        // Nothing comes round to where the look began, unless a hostile image has births of one tick 2^31 numbers apart.
+        guard !has(CISTERN_RECORD_WOULD_GO, record) else { return false }
         if record.it.next == 0 { forEachOwner(record, child) { _ in record.it.next &+= 1 } }
         record.it.next &-= 1
         guard record.it.next == 0 else { return false }

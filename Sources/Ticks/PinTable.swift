@@ -291,7 +291,8 @@ extension RegionDirectory {
         }
     }
 
-    private func queueLoose(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>) {
+    /// Puts a dead record that no pin needs into the free queue.
+    func queueLoose(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>) {
         setNext(table, slot, 0)
         if table.it.queue_tail != 0 { setNext(table, table.it.queue_tail, slot) } else { table.it.queue_head = slot }
         table.it.queue_tail = slot

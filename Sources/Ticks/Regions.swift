@@ -310,7 +310,7 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    private func stage(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ open: UInt64) {
+    func stage(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ open: UInt64) {
         let mark = UInt32(record.it.state) & ~CISTERN_RECORD_STATE_MASK.rawValue
         record.it.state = UInt8(truncatingIfNeeded: mark | CISTERN_RECORD_STAGED.rawValue)
         record.it.next = 0

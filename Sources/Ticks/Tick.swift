@@ -69,8 +69,6 @@ public enum DirectoryError: Error, Equatable {
     case tooManySnapshots
     /// Changes are read without a live pin at that tick: the reader is not in the registry, or has expired.
     case notPinned
-    /// A state to restore contradicts itself.
-    case invalidImage
     /// An owner has to be made before what it owns, so that nothing comes to own itself.
     case ownerTooYoung(owner: RegionID, child: RegionID)
     /// The one owns the other already.

@@ -322,6 +322,93 @@ static void exhaustion(void) {
   check(__LINE__, cistern_heap_destroy(heap) == CISTERN_OK);
 }
 
+static uint64_t replaced(uintptr_t context, cistern_name_id id, const void *name, size_t name_byte_count, uint64_t payload) {
+  check(__LINE__, id != 0 && name_byte_count == 4 && memcmp(name, "word", 4) == 0);
+  return payload + context;
+}
+
+// What a damaged image is refused with; the directory is none then, and the heap as it was.
+static void refused(cistern_heap *heap, const unsigned char *image, size_t byte_count, cistern_status status, uint32_t kind) {
+  cistern_directory *directory = NULL;
+  cistern_image_damage damage;
+  memset(&damage, 0xff, sizeof damage);
+  damage.struct_byte_count = sizeof damage;
+  check(__LINE__, cistern_directory_reopen(heap, image, byte_count, NULL, &directory, &damage) == status && directory == NULL);
+  check(__LINE__, damage.kind == kind && damage.byte_offset <= byte_count);
+  check(__LINE__, cistern_directory_reopen(heap, image, byte_count, NULL, &directory, NULL) == status && directory == NULL);
+}
+
+// Saved, destroyed, and reopened in another heap: the durable reader is told what it missed, the removal of the open tick too.
+static void images(void) {
+  static unsigned char image[4096], again[4096];
+  cistern_heap *heap = made(4 << 20), *other = made(4 << 20);
+  cistern_directory_options options = options_of();
+  cistern_reopen_options reopening;
+  cistern_reader_options reader_options;
+  cistern_directory *directory = NULL;
+  cistern_directory_reader reader;
+  cistern_reader_position position, found;
+  cistern_name_status status;
+  cistern_batch batch;
+  size_t byte_count = 0, same = 0;
+  memset(&reader_options, 0, sizeof reader_options);
+  reader_options.struct_byte_count = sizeof reader_options;
+  reader_options.durable = true;
+  check(__LINE__, cistern_directory_create(heap, &options, &directory) == CISTERN_OK);
+  cistern_name_id id = added(directory, "word", 0, 5), gone = added(directory, "gone", 0, 0);
+  seal(directory);
+  check(__LINE__, cistern_directory_attach(directory, &reader_options, &reader) == CISTERN_OK);
+  check(__LINE__, cistern_directory_position(directory, &reader, &position) == CISTERN_OK);
+  check(__LINE__, cistern_directory_remove(directory, gone, NULL) == CISTERN_OK);
+  byte_count = cistern_directory_image_byte_count(directory);
+  check(__LINE__, byte_count > 200 && byte_count < sizeof image && cistern_directory_image_byte_count(NULL) == 0);
+  check(__LINE__, cistern_directory_write_image(NULL, image, sizeof image, &same) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_write_image(directory, NULL, sizeof image, &same) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_write_image(directory, image, sizeof image, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_write_image(directory, image, byte_count - 1, &same) == CISTERN_BUFFER_TOO_SMALL && same == byte_count);
+  check(__LINE__, cistern_directory_write_image(directory, image, sizeof image, &same) == CISTERN_OK && same == byte_count);
+  check(__LINE__, cistern_directory_note_stored(directory, &reader, &position) == CISTERN_OK);
+  released_sum = 0;
+  check(__LINE__, cistern_directory_keep_payloads(directory) == CISTERN_OK && cistern_directory_keep_payloads(NULL) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && released_sum == 0);
+
+  refused(other, image, byte_count - 1, CISTERN_IMAGE_DAMAGED, CISTERN_DAMAGE_TRUNCATED);
+  image[100] ^= 1;
+  refused(other, image, byte_count, CISTERN_IMAGE_DAMAGED, CISTERN_DAMAGE_CHECKSUM);
+  image[100] ^= 1;
+  image[8] ^= 2;
+  refused(other, image, byte_count, CISTERN_IMAGE_VERSION, CISTERN_DAMAGE_VERSION);
+  image[8] ^= 2;
+  refused(other, image + 1, byte_count - 1, CISTERN_NOT_AN_IMAGE, CISTERN_DAMAGE_NOT_AN_IMAGE);
+  check(__LINE__, cistern_directory_reopen(other, NULL, 1, NULL, &directory, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_reopen(other, image, byte_count, NULL, NULL, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_reopen(NULL, image, byte_count, NULL, &directory, NULL) == CISTERN_INVALID_HANDLE);
+
+  memset(&reopening, 0, sizeof reopening);
+  reopening.struct_byte_count = sizeof reopening;
+  reopening.release = release;
+  reopening.release_context = 1000;
+  check(__LINE__, cistern_directory_reopen(other, image, byte_count, &reopening, &directory, NULL) == CISTERN_OK);
+  check(__LINE__, cistern_directory_write_image(directory, again, sizeof again, &same) == CISTERN_OK);
+  check(__LINE__, same == byte_count && memcmp(image, again, byte_count) == 0 && cistern_directory_verify(directory) == CISTERN_OK);
+  check(__LINE__, cistern_directory_look_up(directory, "word", 4) == id && cistern_directory_look_up(directory, "gone", 4) == 0);
+  status.struct_byte_count = sizeof status;
+  check(__LINE__, cistern_directory_replace_payloads(directory, 40, replaced) == CISTERN_OK && released_sum == 0);
+  check(__LINE__, cistern_directory_replace_payloads(directory, 40, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_replace_payloads(NULL, 40, replaced) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_read_name(directory, id, &status) == CISTERN_OK && status.payload == 45);
+  check(__LINE__, cistern_directory_next_detached(directory, 0, &found) && memcmp(&found, &position, sizeof found) == 0);
+  check(__LINE__, !cistern_directory_next_detached(directory, found.reader_serial, &found) && !cistern_directory_next_detached(NULL, 0, &found));
+  check(__LINE__, !cistern_directory_next_detached(directory, 0, NULL) && !cistern_directory_next_detached(directory, UINT64_MAX, &found));
+  check(__LINE__, cistern_directory_resume(directory, &position, NULL, &reader, NULL) == CISTERN_OK);
+  seal(directory);
+  batch = polled(directory, &reader);
+  cistern_event event = event_of(directory, &reader, &batch, 0);
+  check(__LINE__, batch.count == 1 && event.id == gone && event.kind == CISTERN_EVENT_REMOVED);
+  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && released_sum == 1045);
+  check(__LINE__, cistern_heap_destroy(heap) == CISTERN_OK && cistern_heap_destroy(other) == CISTERN_OK);
+}
+
 void every_directory_call(void) {
   for (uint32_t retention = 0; retention < 2; retention++) {
     cistern_heap *heap = made(8 << 20);
@@ -344,4 +431,5 @@ void every_directory_call(void) {
     check(__LINE__, cistern_verify(heap) && cistern_heap_destroy(heap) == CISTERN_OK);
   }
   exhaustion();
+  images();
 }

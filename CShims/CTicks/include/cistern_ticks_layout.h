@@ -147,6 +147,7 @@ enum cistern_reader_flags {
   CISTERN_READER_HOLDS_CONTENT = 2,
   CISTERN_READER_IS_FIXED = 4,      // reads from where it began, never moves
   CISTERN_READER_IS_DETACHED = 8,   // a durable one whose owner is away
+  CISTERN_READER_IS_REOPENED = 16,  // it came out of an image, and nobody has taken it up yet
 };
 
 // Readers' limits. UINT64_MAX: none.
@@ -165,6 +166,13 @@ typedef struct cistern_change {
   uint32_t sequence;  // orders the changes of one tick
   uint32_t kind;
 } cistern_change;
+
+// One life of a directory, from its making or reopening to the image that it was reopened from. Positions after the end of the
+// life before, up to `last`, are named by `identity`.
+typedef struct cistern_life {
+  uint64_t identity;
+  uint64_t last;  // the tick that was open when the image was written
+} cistern_life;
 
 // An array in segments of one size, which never move.
 typedef struct cistern_segments {
@@ -262,6 +270,10 @@ typedef struct cistern_directory {
   uint64_t touched_total;      // counts each look at a record by a boundary, and by whatever moves or lists records
   uint64_t touched_last_seal;
   uint64_t touched_most;
+
+  uint64_t lives;              // offset of the lives before this one, oldest first; constant
+  uint32_t life_count;         // constant
+  uint32_t reserved_word;
 } cistern_directory;
 
 enum cistern_change_kind {
@@ -291,6 +303,7 @@ static_assert(sizeof(cistern_cell) == 32, "a cell");
 static_assert(sizeof(cistern_pin_group) == 64, "a group of pins");
 static_assert(sizeof(cistern_reader) == 128, "a reader is two cache lines");
 static_assert(sizeof(cistern_change) == 24, "a change");
+static_assert(sizeof(cistern_life) == 16, "a life");
 static_assert(sizeof(cistern_name_bucket) == 64, "a bucket of names is one cache line");
 static_assert(sizeof(cistern_record_chunk) == 24, "a chunk's descriptor");
 

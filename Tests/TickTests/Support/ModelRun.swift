@@ -16,6 +16,8 @@ struct ModelRun {
         var known: UInt64
         var acknowledged: UInt64
         var stored: UInt64 = 0
+        /// The state that is stored, from whichever life of the directory.
+        var storedState: DurableState?
         var delivered: (token: BatchToken, tick: UInt64, known: UInt64)?
         var old: BatchToken?
         /// Taken, and not yet said to be stored.
@@ -25,9 +27,10 @@ struct ModelRun {
     }
 
     let schedule: Schedule
-    let heap: BoundedHeap
-    let core: RegionDirectory
-    let emptyBytes: UInt64
+    let heaps: [BoundedHeap]
+    var heap: BoundedHeap
+    var core: RegionDirectory
+    let released = ReleaseLog()
     var oracle = Oracle()
     var readers: [Reader] = []
     var step = 0
@@ -37,11 +40,12 @@ struct ModelRun {
     var resyncCount = 0
     var refusalCount = 0
 
-    private var options: ModelOptions { schedule.options }
+    var options: ModelOptions { schedule.options }
 
-    init(_ schedule: Schedule, in heap: BoundedHeap) throws {
+    init(_ schedule: Schedule, in heaps: [BoundedHeap]) throws {
         self.schedule = schedule
-        self.heap = heap
+        self.heaps = heaps
+        heap = heaps[0]
         var options = DirectoryOptions()
         options.mode = schedule.options.mode == .horizon ? .horizon : .interval
         options.policy = schedule.options.pushesBack ? .pushBack : .expireOffender
@@ -49,14 +53,15 @@ struct ModelRun {
         options.readerLimits.heldCount = schedule.options.heldCount
         options.heldCountLimit = schedule.options.totalHeldCount
         options.keepsLastValue = schedule.options.keepsLastValue
+        options.release = ReleaseLog.release
+        options.releaseContext = released.context
         core = try RegionDirectory.create(in: heap, options)
-        emptyBytes = core.statistics().totalBytes
     }
 
     /// nil when everything was as it must be.
-    static func failure(_ schedule: Schedule, in heap: BoundedHeap, trace: inout UInt64) -> Failure? {
+    static func failure(_ schedule: Schedule, in heaps: [BoundedHeap], trace: inout UInt64) -> Failure? {
         do {
-            var run = try ModelRun(schedule, in: heap)
+            var run = try ModelRun(schedule, in: heaps)
             defer { run.core.destroy() }
             do {
                 try run.perform()
@@ -77,11 +82,11 @@ struct ModelRun {
         try end()
     }
 
-    private func fail(_ text: @autoclosure () -> String) -> Failure { Failure(step: step, text: text()) }
+    func fail(_ text: @autoclosure () -> String) -> Failure { Failure(step: step, text: text()) }
 
-    private func check(_ isRight: Bool, _ text: @autoclosure () -> String) throws { if !isRight { throw fail(text()) } }
+    func check(_ isRight: Bool, _ text: @autoclosure () -> String) throws { if !isRight { throw fail(text()) } }
 
-    private mutating func note(_ value: UInt64) { trace = (trace ^ value) &* 0x100_0000_01b3 }
+    mutating func note(_ value: UInt64) { trace = (trace ^ value) &* 0x100_0000_01b3 }
 
     private mutating func perform(_ next: Step) throws {
         switch next.kind {
@@ -114,6 +119,7 @@ struct ModelRun {
         case .noteStored: try noteStored(next)
         case .addOwner: try addOwner(next)
         case .removeOwner: try removeOwner(next)
+        case .reopen: try reopen(next)
         }
     }
 
@@ -132,7 +138,8 @@ struct ModelRun {
             try check(taken == nil, "a name was given twice")
             try check(oracle.index(of: id) == nil, "an id was given twice")
             oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, owners: parent.map { 1 << UInt64($0) } ?? 0))
-            note(UInt64(id.slot) << 32 | UInt64(id.generation))
+            // Which slot is free differs between a directory that was reopened and one that was not.
+            note(UInt64(id.generation))
         case .failure(let error):
             try check(taken.map { error == .nameTaken($0.id) } ?? false, "create: \(error)")
         }
@@ -162,83 +169,6 @@ struct ModelRun {
         }
     }
 
-    /// Is there room for what is held, what was removed in the open tick, and these?
-    private func isWithinLimit(adding going: UInt64) -> Bool {
-        let mayBeHeld = oracle.regions.indices.count {
-            let region = oracle.regions[$0]
-            return region.birth < oracle.open && (region.death == oracle.open || going & (1 << UInt64($0)) != 0)
-        }
-        return readers.isEmpty || core.statistics().tombstoneCount + UInt64(mayBeHeld) <= options.totalHeldCount
-    }
-
-    // MARK: Owners
-
-    /// The wrong rule: what a region owns goes with it, whoever else owns it.
-    private func leaveNoOtherOwner(_ index: Int) throws {
-        var below: UInt64 = 1 << UInt64(index)
-        for (child, region) in oracle.regions.enumerated() where region.death == .max && region.owners & below != 0 {
-            below |= 1 << UInt64(child)
-            for owner in oracle.regions.indices where region.owners & ~below & (1 << UInt64(owner)) != 0 {
-                _ = try core.removeOwner(oracle.regions[owner].id, of: region.id)
-            }
-        }
-    }
-
-    private mutating func addOwner(_ next: Step) throws {
-        guard let owner = Oracle.member(oracle.living, next.first), let child = Oracle.member(oracle.living, next.second) else { return }
-        let (ownerID, childID) = (oracle.regions[owner].id, oracle.regions[child].id)
-        let isOwned = oracle.regions[child].owners & (1 << UInt64(owner)) != 0
-        let expected: DirectoryError? =
-            owner >= child
-            ? .ownerTooYoung(owner: ownerID, child: childID) : isOwned ? .alreadyOwner(owner: ownerID, child: childID) : nil
-        switch attempt({ () throws(DirectoryError) in try core.addOwner(ownerID, of: childID) }) {
-        case .success:
-            try check(expected == nil, "\(owner) became an owner of \(child)")
-            oracle.regions[child].owners |= 1 << UInt64(owner)
-        case .failure(let error): try check(error == expected, "add owner: \(error)")
-        }
-        try checkOwners()
-    }
-
-    private mutating func removeOwner(_ next: Step) throws {
-        guard let child = Oracle.member(oracle.living, next.second) else { return }
-        // Now and then one that it does not have.
-        let some = next.first % 8 == 0 ? oracle.living : oracle.regions[child].owners
-        guard let owner = Oracle.member(some, next.first) else { return }
-        let (ownerID, childID) = (oracle.regions[owner].id, oracle.regions[child].id)
-        let isOwned = oracle.regions[child].owners & (1 << UInt64(owner)) != 0
-        switch attempt({ () throws(DirectoryError) in try core.removeOwner(ownerID, of: childID) }) {
-        case .success(let isLeft):
-            try check(isOwned, "one that was no owner was taken away")
-            oracle.regions[child].owners &= ~(1 << UInt64(owner))
-            try check(isLeft == (oracle.regions[child].owners != 0), "owners left: \(isLeft)")
-        case .failure(let error):
-            try check(!isOwned && error == .notOwner(owner: ownerID, child: childID), "remove owner: \(error)")
-        }
-        try checkOwners()
-    }
-
-    /// Each living region has its owners, of which its parent is one; one that went with others, a parent among those.
-    private func checkOwners() throws {
-        guard options.control != .goesWithFirstOwner else { return }
-        for (index, region) in oracle.regions.enumerated() {
-            let parent = oracle.index(of: core.parent(of: region.id))
-            if region.death == .max {
-                var owners: UInt64 = 0
-                for owner in core.owners(of: region.id) { owners |= 1 << UInt64(try owned(owner)) }
-                try check(owners == region.owners, "owners of \(index)")
-                try check(parent == nil ? owners == 0 : owners & (1 << UInt64(parent!)) != 0, "the parent of \(index)")
-            } else if let parent {
-                try check(region.owners & (1 << UInt64(parent)) != 0 && region.wentWithParent, "the parent of \(index), which is gone")
-            }
-        }
-    }
-
-    private func owned(_ id: RegionID) throws -> Int {
-        guard let index = oracle.index(of: id) else { throw fail("an unknown owner") }
-        return index
-    }
-
     private mutating func seal(_ next: Step) throws {
         guard oracle.open < 60 else { return }
         let budget: UInt64? = options.hasStarvedBudget ? UInt64(next.first % 3) : .max
@@ -246,12 +176,15 @@ struct ModelRun {
         let report = try core.seal(budget: budget)
         try check(report.tick.number == oracle.open, "sealed \(report.tick)")
         oracle.open += 1
-        if options.control != .classifiesAtRemoval {
+        if options.control == .none {
             try check(Int(report.stagedCount) == staged, "staged \(report.stagedCount), not \(staged)")
         }
-        if let budget, options.control == .none { try check(report.touchedCount - report.stagedCount <= budget, "touched \(report.touchedCount)") }
+        if let budget, options.control == .none {
+            try check(report.touchedCount - report.stagedCount <= budget, "touched \(report.touchedCount)")
+        }
         note(report.retainedCount << 32 | report.annihilatedCount)
         note(report.expiredCount << 32 | report.laggingCount)
+        note(report.purgedCount << 32 | report.backlogCount)
         try checkHeld()
     }
 
@@ -277,10 +210,11 @@ struct ModelRun {
             }
         }
         let now = core.statistics()
+        note(now.tombstoneCount)
+        note(now.floor.number)
+        guard options.control == .none else { return }
         try check(now.floor >= lastFloor, "the floor fell")
         lastFloor = now.floor
-        note(now.tombstoneCount)
-        guard options.control == .none else { return }
         let needed = oracle.needed(options.mode, pins: pins)
         try check(Int(now.tombstoneCount) == needed, "\(now.tombstoneCount) tombstones, \(needed) needed")
         if options.mode == .interval { try check(needed <= oracle.bound(pins: pins), "above the bound") }
@@ -295,9 +229,10 @@ struct ModelRun {
         var readerOptions = ReaderOptions()
         readerOptions.isFixed = next.first % 5 == 0
         readerOptions.isDurable = next.first % 5 == 1
+        readerOptions.holdsContent = next.first % 5 < 2 && next.second % 3 == 0
         let handle = try core.attach(readerOptions)
         var reader = Reader(handle: handle, known: 0, acknowledged: oracle.open)
-        reader.isFixed = readerOptions.isFixed
+        reader.isFixed = readerOptions.isFixed || readerOptions.holdsContent
         reader.isDurable = readerOptions.isDurable
         reader.known = try listed(handle, at: oracle.open)
         readers.append(reader)
@@ -408,6 +343,7 @@ struct ModelRun {
             let state = core.durableState(of: readers[index].handle)
             try check(core.noteStored(readers[index].handle, state), "cannot be stored")
             readers[index].stored = state.tick.number
+            readers[index].storedState = state
         }
     }
 
@@ -419,7 +355,10 @@ struct ModelRun {
         let isExpired = core.statistics(of: reader.handle).state == .expired
         let isHeld = state.tick.number == reader.acknowledged || state.tick.number == reader.stored
         try check(core.noteStored(reader.handle, state) == (isHeld && !isExpired), "a state of \(state.tick) was not treated as such")
-        if isHeld, !isExpired { readers[index].stored = state.tick.number }
+        if isHeld, !isExpired {
+            readers[index].stored = state.tick.number
+            readers[index].storedState = state
+        }
     }
 
     private mutating func clone(_ next: Step) throws {
@@ -467,6 +406,7 @@ struct ModelRun {
         reader.old = nil
         reader.taken = nil
         reader.stored = resync == nil ? state.tick.number : 0
+        reader.storedState = state
         if let resync {
             // Two in one tick: the first may have expired, never been lost.
             try check(options.hasLimits, "a detached reader was lost: \(resync)")
@@ -476,11 +416,66 @@ struct ModelRun {
         readers[index] = reader
     }
 
+    // MARK: Another life
+
+    /// Saves, destroys and reopens the directory; readers that are not durable are gone. In a directory that is never closed they
+    /// are only cancelled, and the durable ones lose their owner: everything after must be the same.
+    private mutating func reopen(_ next: Step) throws {
+        let kept = readers.filter { $0.isDurable }
+        var states = kept.map { core.durableState(of: $0.handle) }
+        for (index, reader) in kept.enumerated() where reader.stored != 0 && next.first >> index % 2 == 1 {
+            states[index] = reader.storedState!
+        }
+        if options.reopening == .throughImage {
+            try goThroughImage(in: heaps[Int(next.second) % heaps.count])
+        } else {
+            for reader in readers where !reader.isDurable { core.cancel(reader.handle) }
+            for reader in kept { _ = core.detach(reader.handle) }
+        }
+        readers = try zip(kept, states).map { reader, state in
+            let (handle, resync) = try core.resume(state)
+            try check(resync == nil, "a durable reader was lost: \(resync!)")
+            var reader = reader
+            (reader.handle, reader.delivered, reader.old) = (handle, nil, nil)
+            (reader.acknowledged, reader.stored, reader.storedState) = (state.tick.number, state.tick.number, state)
+            return reader
+        }
+        for index in readers.indices { readers[index].known = try listed(readers[index].handle, at: readers[index].acknowledged) }
+    }
+
+    private mutating func goThroughImage(in heap: BoundedHeap) throws {
+        let image = try core.image()
+        let before = core.statistics()
+        core.keepPayloads()
+        core.destroy()
+        self.heap = heap
+        do { core = try RegionDirectory.reopened(image, in: heap, released) } catch {
+            // One that the end can destroy.
+            core = try RegionDirectory.create(in: heap, DirectoryOptions())
+            throw error
+        }
+        guard options.control == .none else { return forgetOnPurpose() }
+        if let found = core.verify() { throw fail("\(found) after reopening") }
+        let now = core.statistics()
+        try check(now.floor >= before.floor && now.openTick == before.openTick, "floor or tick after reopening")
+        try check(now.liveCount == before.liveCount && now.stagedCount == before.stagedCount, "regions after reopening")
+        try check(try core.image() == image, "another image after reopening")
+    }
+
+    /// What an image without them would give.
+    private func forgetOnPurpose() {
+        if options.control == .reopensWithoutStaged {
+            (core.header.it.staged_head, core.header.it.staged_tail, core.header.it.staged_count) = (0, 0, 0)
+            (core.header.it.staged_held_count, core.header.it.staged_held_byte_count) = (0, 0)
+        }
+        if options.control == .reopensWithoutFloor { core.header.it.floor = 1 }
+    }
+
     // MARK: The end
 
     private mutating func end() throws {
-        // With a fault put in, the oracle is what has to notice.
-        if options.control == .none, let found = core.verify() { throw fail("\(found)") }
+        guard options.control == .none else { return }
+        if let found = core.verify() { throw fail("\(found)") }
         for reader in readers { core.cancel(reader.handle) }
         readers = []
         for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].owners == 0 {
@@ -493,9 +488,10 @@ struct ModelRun {
         let now = core.statistics()
         try check(now.liveCount == 0 && now.tombstoneCount == 0 && now.readerCount == 0, "something is alive at the end")
         try check(now.bornTotal == now.purgedTotal + now.annihilatedTotal, "totals at the end")
+        try check(released.counts == oracle.regions.map { _ in 1 }, "payloads released: \(released.counts)")
         // The pin table may have grown; all else is as at the beginning.
         try check(now.nameBytes + now.livePartBytes + now.ownerBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
-        if options.control == .none, let found = core.verify() { throw fail("\(found) at the end") }
+        if let found = core.verify() { throw fail("\(found) at the end") }
         if schedule.steps.count % 16 == 0 {
             try check(heap.statistics().requestedBytes == Int64(now.totalBytes), "the heap counts other bytes")
         }

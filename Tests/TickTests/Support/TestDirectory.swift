@@ -28,6 +28,20 @@ final class TestDirectory {
     var statistics: DirectoryStatistics { core.statistics() }
 }
 
+/// Counts how often each payload, from 1 on, is released.
+final class ReleaseLog {
+    private(set) var counts: [Int] = []
+
+    /// For as long as the log lives.
+    var context: UInt { UInt(bitPattern: unsafe Unmanaged.passUnretained(self).toOpaque()) }
+
+    static let release: PayloadRelease = { context, payload in
+        let log = unsafe Unmanaged<ReleaseLog>.fromOpaque(UnsafeRawPointer(bitPattern: context)!).takeUnretainedValue()
+        while log.counts.count < payload { log.counts.append(0) }
+        log.counts[Int(payload) - 1] += 1
+    }
+}
+
 extension RegionDirectory {
     func make(_ name: [UInt8], parent: RegionID = .none, payload: UInt64 = 0) throws(DirectoryError) -> RegionID {
         let result: Result<RegionID, DirectoryError> = unsafe name.withUnsafeBytes { bytes in
@@ -40,6 +54,26 @@ extension RegionDirectory {
 
     func make(_ name: String, parent: RegionID = .none, payload: UInt64 = 0) throws(DirectoryError) -> RegionID {
         try make(Array(name.utf8), parent: parent, payload: payload)
+    }
+
+    /// The directory's image, in just the room that it takes.
+    func image() throws(ImageError) -> [UInt8] {
+        var image = [UInt8](repeating: 0, count: imageByteCount())
+        let result: Result<Int, ImageError> = unsafe image.withUnsafeMutableBytes { bytes in
+            do throws(ImageError) { return .success(unsafe try writeImage(into: bytes)) } catch { return .failure(error) }
+        }
+        image.removeSubrange(try result.get()...)
+        return image
+    }
+
+    static func reopened(_ image: [UInt8], in heap: BoundedHeap, _ log: ReleaseLog? = nil) throws(ImageError) -> RegionDirectory {
+        let result: Result<RegionDirectory, ImageError> = unsafe image.withUnsafeBytes { bytes in
+            do throws(ImageError) {
+                let release = log == nil ? nil : ReleaseLog.release
+                return .success(unsafe try reopen(bytes, in: heap, release: release, releaseContext: log?.context ?? 0))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
     }
 
     func find(_ name: String) -> RegionID? { unsafe Array(name.utf8).withUnsafeBytes { unsafe lookUp($0) } }

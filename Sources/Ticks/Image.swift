@@ -89,15 +89,23 @@ struct ImageWriter {
 
     init(_ buffer: UnsafeMutableRawBufferPointer) { unsafe self.buffer = buffer }
 
-    mutating func put<Word: FixedWidthInteger>(_ word: Word) {
+    mutating func put<Word: FixedWidthInteger & UnsignedInteger>(_ word: Word) {
         put(word, at: byteCount)
         byteCount &+= MemoryLayout<Word>.size
     }
 
     /// Puts a field that was left open.
-    func put<Word: FixedWidthInteger>(_ word: Word, at offset: Int) {
-        guard unsafe offset &+ MemoryLayout<Word>.size <= buffer.count else { return }
-        unsafe buffer.storeBytes(of: word.littleEndian, toByteOffset: offset, as: Word.self)
+    func put<Word: FixedWidthInteger & UnsignedInteger>(_ word: Word, at offset: Int) {
+        store(UInt64(word), byteCount: MemoryLayout<Word>.size, at: offset)
+    }
+
+    /// One copy of it in the library, not one for each field.
+    @inline(never)
+    private func store(_ word: UInt64, byteCount: Int, at offset: Int) {
+        guard unsafe offset &+ byteCount <= buffer.count, let start = unsafe buffer.baseAddress else { return }
+        unsafe withUnsafeBytes(of: word.littleEndian) { bytes in
+            unsafe (start + offset).copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: byteCount)
+        }
     }
 
     mutating func put(_ bytes: UnsafeRawBufferPointer) {
@@ -148,14 +156,25 @@ struct ImageReader {
     /// Bytes that are not taken yet.
     var rest: Int { end &- position }
 
-    mutating func take<Word: FixedWidthInteger>(_ type: Word.Type) throws(ImageError) -> Word {
+    mutating func take<Word: FixedWidthInteger & UnsignedInteger>(_ type: Word.Type) throws(ImageError) -> Word {
+        Word(truncatingIfNeeded: try load(byteCount: MemoryLayout<Word>.size))
+    }
+
+    /// One copy of it in the library, not one for each field.
+    @inline(never)
+    private mutating func load(byteCount: Int) throws(ImageError) -> UInt64 {
         fieldOffset = position
-        guard rest >= MemoryLayout<Word>.size else { throw damage(.truncated) }
-        position &+= MemoryLayout<Word>.size
-        return unsafe Word(littleEndian: bytes.loadUnaligned(fromByteOffset: fieldOffset, as: Word.self))
+        guard rest >= byteCount else { throw damage(.truncated) }
+        position &+= byteCount
+        var word: UInt64 = 0
+        unsafe withUnsafeMutableBytes(of: &word) { word in
+            unsafe word.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[fieldOffset..<position]))
+        }
+        return UInt64(littleEndian: word)
     }
 
     /// A tick in a range.
+    @inline(never)
     mutating func takeTick(_ range: ClosedRange<UInt64>) throws(ImageError) -> UInt64 {
         let tick = try take(UInt64.self)
         guard tick >= range.lowerBound, tick <= range.upperBound else { throw damage(.tick) }

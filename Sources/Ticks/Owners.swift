@@ -100,17 +100,13 @@ extension RegionDirectory {
         return Int32(bitPattern: left.it.generation &- right.it.generation) < 0
     }
 
-    /// Calls `body` with the slot of each owner of a living region, its parent first.
+    /// Calls `body` with the slot of each owner of a living region, its parent first, then the others as they came.
     func forEachOwner(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ body: (UInt32) -> Void) {
         if record.it.parent != 0 { body(record.it.parent) }
-        forEachOwnerByLink(slot, body)
-    }
-
-    /// The owners of a living region but its parent, as they came. From the last of the links to owners, which is before the first of
-    /// those to children, or at the end.
-    func forEachOwnerByLink(_ slot: UInt32, _ body: (UInt32) -> Void) {
-        let first = livePart(record(slot)).it.owner_links
-        guard first != 0, link(first).it.child == slot else { return }
+        let part = livePart(record)
+        guard hasMoreOwners(slot, part) else { return }
+        // From the last link to an owner, which is before the first to a child, or at the end.
+        let first = part.it.owner_links
         var last = first
         while next(link(last), of: slot) != first, link(next(link(last), of: slot)).it.child == slot { last = next(link(last), of: slot) }
         while true {

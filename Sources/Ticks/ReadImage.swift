@@ -310,18 +310,14 @@ extension RegionDirectory {
 
     /// An owner in whose removal this one went died in the same tick, and was made before: so none is above itself.
     private func checkOwnersOfRemoved(_ image: inout ImageReader) throws(ImageError) {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) {
-                let record = record(slot)
-                guard state(record) != CISTERN_RECORD_FREE.rawValue, !isLive(record), record.it.parent != 0 else { continue }
-                guard isThere(slot: record.it.parent) else { throw image.damage(.owner) }
-                let owner = self.record(record.it.parent)
-                guard state(owner) == state(record), death(owner) == death(record), isOlder(owner, record) else {
-                    throw image.damage(.owner)
-                }
-            }
+        var isRight = true
+        forEachRecord { _, record in
+            guard !isLive(record), record.it.parent != 0 else { return }
+            guard isThere(slot: record.it.parent) else { return isRight = false }
+            let owner = self.record(record.it.parent)
+            if state(owner) != state(record) || death(owner) != death(record) || !isOlder(owner, record) { isRight = false }
         }
+        guard isRight else { throw image.damage(.owner) }
     }
 
     private func readChange(_ image: inout ImageReader) throws(ImageError) {
@@ -406,15 +402,11 @@ extension RegionDirectory {
     public func replacePayloads(_ replacement: (RegionID, UnsafeRawBufferPointer, UInt64) -> UInt64) {
         lock()
         defer { unlock() }
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) {
-                let record = record(slot)
-                let hasPart = isLive(record) || isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record)
-                guard hasPart, livePart(record).it.payload != 0 else { continue }
-                let part = livePart(record)
-                part.it.payload = unsafe replacement(id(record, slot: slot), name(of: record), part.it.payload)
-            }
+        forEachRecord { slot, record in
+            let hasPart = isLive(record) || isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record)
+            guard hasPart, livePart(record).it.payload != 0 else { return }
+            let part = livePart(record)
+            part.it.payload = unsafe replacement(id(record, slot: slot), name(of: record), part.it.payload)
         }
     }
 

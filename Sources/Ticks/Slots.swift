@@ -38,6 +38,17 @@ extension RegionDirectory {
         return record.it.generation == id.generation ? record : nil
     }
 
+    /// Calls `body` with the record of each slot that is not free, from the lowest on.
+    @inline(never)
+    func forEachRecord(_ body: (UInt32, Ref<cistern_region_record>) -> Void) {
+        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
+            let first = number << 8 &+ 1
+            for slot in first..<(first &+ 256) where record(slot).it.state != UInt8(CISTERN_RECORD_FREE.rawValue) {
+                body(slot, record(slot))
+            }
+        }
+    }
+
     /// A free slot; 0 when the heap is full.
     func takeSlot() -> UInt32 {
         if header.it.open_chunk == 0, !addChunk() { return 0 }

@@ -94,20 +94,17 @@ extension RegionDirectory {
         var ownedCount: UInt64 = 0
         var listedCount: UInt64 = 0
         var linkEnds: UInt64 = 0
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) {
-                let record = record(slot)
-                if isStaged(record), livePart(record).it.owner_links != 0 { return .owners }
-                guard isLive(record) else { continue }
-                if record.it.next != 0 || has(CISTERN_RECORD_WOULD_GO, record) { return .owners }
-                if record.it.parent != 0 { ownedCount &+= 1 }
-                guard let ends = verifyLinks(record, slot), let listed = verifyList(record, slot) else { return .owners }
-                linkEnds &+= ends
-                listedCount &+= listed
-            }
+        var isRight = true
+        forEachRecord { slot, record in
+            if isStaged(record), livePart(record).it.owner_links != 0 { isRight = false }
+            guard isLive(record) else { return }
+            if record.it.next != 0 || has(CISTERN_RECORD_WOULD_GO, record) { isRight = false }
+            if record.it.parent != 0 { ownedCount &+= 1 }
+            guard let ends = verifyLinks(record, slot), let listed = verifyList(record, slot) else { return isRight = false }
+            linkEnds &+= ends
+            listedCount &+= listed
         }
-        return ownedCount == listedCount && linkEnds == header.it.owner_link_count &* 2 ? nil : .owners
+        return isRight && ownedCount == listedCount && linkEnds == header.it.owner_link_count &* 2 ? nil : .owners
     }
 
     /// How many are listed under a region; nil when the list is broken.

@@ -157,67 +157,56 @@ extension RegionDirectory {
     // MARK: Regions
 
     private func writeRemoved(_ image: inout ImageWriter) {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) {
-                let record = record(slot)
-                guard state(record) != CISTERN_RECORD_FREE.rawValue, !isLive(record) else { continue }
-                image.put(slot)
-                image.put(record.it.generation)
-                image.put(record.it.birth)
-                image.put(death(record))
-                image.put(record.it.sequence)
-                image.put(record.it.state)
-                image.put(UInt8(0))
-                image.put(record.it.name_byte_count)
-                image.put(parent(of: record).slot)
-                if isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record) { image.put(livePart(record).it.payload) }
-                unsafe image.put(name(of: record))
-            }
+        forEachRecord { slot, record in
+            guard !isLive(record) else { return }
+            image.put(slot)
+            image.put(record.it.generation)
+            image.put(record.it.birth)
+            image.put(death(record))
+            image.put(record.it.sequence)
+            image.put(record.it.state)
+            image.put(UInt8(0))
+            image.put(record.it.name_byte_count)
+            image.put(parent(of: record).slot)
+            if isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record) { image.put(livePart(record).it.payload) }
+            unsafe image.put(name(of: record))
         }
     }
 
     private func writeLiving(_ image: inout ImageWriter) {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) where isLive(record(slot)) {
-                let record = record(slot)
-                image.put(slot)
-                image.put(record.it.generation)
-                image.put(record.it.birth)
-                image.put(livePart(record).it.payload)
-                image.put(record.it.name_byte_count)
-                unsafe image.put(name(of: record))
-            }
+        forEachRecord { slot, record in
+            guard isLive(record) else { return }
+            image.put(slot)
+            image.put(record.it.generation)
+            image.put(record.it.birth)
+            image.put(livePart(record).it.payload)
+            image.put(record.it.name_byte_count)
+            unsafe image.put(name(of: record))
         }
     }
 
     /// List after list, each from its end: what is listed last is the first of a list.
     private func writeOwned(_ image: inout ImageWriter, countAt countOffset: Int) {
         var count: UInt64 = 0
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for parent in first..<(first &+ 256) where isLive(record(parent)) {
-                var child = livePart(record(parent)).it.first_child
-                while child != 0, livePart(record(child)).it.next_sibling != 0 { child = livePart(record(child)).it.next_sibling }
-                while child != 0 {
-                    writeOwners(of: child, &image)
-                    count &+= 1
-                    child = record(child).it.sequence
-                }
+        forEachRecord { _, parent in
+            guard isLive(parent) else { return }
+            var child = livePart(parent).it.first_child
+            while child != 0, livePart(record(child)).it.next_sibling != 0 { child = livePart(record(child)).it.next_sibling }
+            while child != 0 {
+                writeOwners(of: child, &image)
+                count &+= 1
+                child = record(child).it.sequence
             }
         }
         image.put(count, at: countOffset)
     }
 
     private func writeOwners(of slot: UInt32, _ image: inout ImageWriter) {
-        let record = record(slot)
         image.put(slot)
         let countOffset = image.byteCount
-        image.put(UInt32(1))
-        image.put(record.it.parent)
-        var count: UInt32 = 1
-        forEachOwnerByLink(slot) { owner in
+        image.put(UInt32(0))
+        var count: UInt32 = 0
+        forEachOwner(record(slot), slot) { owner in
             image.put(owner)
             count &+= 1
         }

@@ -66,8 +66,8 @@ cistern_status cistern_directory_destroy(cistern_directory *_Nullable directory)
 // ---- Names
 
 // Makes a region of a name of 0 to 4096 bytes, compared bytewise. parent: its first owner, with the last of which it goes; 0: none.
-// payload: a word of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors: CISTERN_INVALID_HANDLE,
-// _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
+// payload: a word of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
 cistern_status cistern_directory_add(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count,
                                      cistern_name_id parent, uint64_t payload, cistern_name_id *_Nullable id);
 // Says that a region's content changed in the open tick. Constant. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _REGION_REMOVED.

@@ -18,14 +18,15 @@ import HeapCore
 // All numbers are little-endian and unaligned. Fields in their order:
 //   magic 8, version 4, flags 4, byte count of the whole 8, mode 4, policy 4, limits of readers 4 * 8, limits of all 2 * 8
 //   open tick 8, floor 8, time 8, first time 8, operations 4, last reader serial 4, totals 7 * 8 (ImageTotals)
-//   counts: lives 4, readers 4, removed 8, living 8
+//   counts: lives 4, readers 4, removed 8, living 8, owned 8
 //   lives, oldest first: identity 8, last tick 8
 //   readers, oldest first: serial 4, class 1, flags 1, state 1, has limits 1, acknowledged 8, delivered 8, stored 8, behind since 8,
 //     limits 4 * 8 if it has some
 //   removed, in order of slots: slot 4, generation 4, birth 8, death 8, sequence 4, state 1, zero 1, byte count of name 2,
-//     count of owners 2, owners 4 each, payload 8 if it has content, name
-//   living, each after its owners, children of one owner oldest first: slot 4, generation 4, birth 8, payload 8, byte count of
-//     name 2, count of owners 2, owners 4 each, name
+//     slot of the owner that it went with 4 or 0, payload 8 if it has content, name
+//   living, in order of slots: slot 4, generation 4, birth 8, payload 8, byte count of name 2, name
+//   owned, those of the living that have owners, in order of the slots of their parents and as they were listed under these:
+//     slot 4, count of owners 4, slots of owners 4 each, the parent first, then as they came
 //   changes of the living and of those removed in the open tick, oldest first: slot 4, changed 8, changed before 8
 //   checksum 8: SipHash-1-3 under the key 0 of all before. It finds damage; it proves nothing about who wrote the image.
 

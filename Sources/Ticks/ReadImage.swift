@@ -60,7 +60,7 @@ extension RegionDirectory {
         return options
     }
 
-    /// Readers before what they hold, removed regions before living ones of the same names, owners before what they own.
+    /// Readers before what they hold, removed regions before living ones of the same names, regions before who owns them.
     private func fill(_ image: inout ImageReader) throws(ImageError) {
         header.it.floor = try image.takeTick(Tick.first.number...openNumber)
         header.it.time = try image.take(UInt64.self)
@@ -72,6 +72,8 @@ extension RegionDirectory {
         let readerCount = try image.take(UInt32.self)
         let removedCount = try image.take(UInt64.self)
         let livingCount = try image.take(UInt64.self)
+        let ownedCount = try image.take(UInt64.self)
+        guard ownedCount <= livingCount else { throw image.damage(.counts) }
         // Without a carry: neither is more than the bytes of an image, or reading it ends early.
         let isWhole = removedCount <= UInt64(image.rest) && livingCount <= UInt64(image.rest)
         let gone = header.it.purged_total.addingReportingOverflow(header.it.annihilated_total)
@@ -83,6 +85,7 @@ extension RegionDirectory {
         // Which removing them anew has moved.
         header.it.operation_count = operationCount
         for _ in 0..<livingCount { try readLiving(&image) }
+        for _ in 0..<ownedCount { try readOwners(&image) }
         try checkOwnersOfRemoved(&image)
         for _ in 0..<(livingCount &+ header.it.staged_count) { try readChange(&image) }
         try image.finish()
@@ -190,7 +193,7 @@ extension RegionDirectory {
         let isTombstone = death < open && death > birth && marks & ~(below | content) == CISTERN_RECORD_TOMBSTONE.rawValue
         guard try image.take(UInt8.self) == 0, isStaged || isTombstone else { throw image.damage(.region) }
         let nameByteCount = try takeNameByteCount(&image)
-        let owner = try takeOwner(&image)
+        let owner = try image.take(UInt32.self)
         guard owner == 0 || marks & below != 0 else { throw image.damage(.owner) }
         let payload = isStaged || marks & content != 0 ? try image.take(UInt64.self) : nil
         let name = unsafe try image.takeBytes(nameByteCount)
@@ -229,19 +232,32 @@ extension RegionDirectory {
         let birth = try image.takeTick(1...openNumber)
         let payload = try image.take(UInt64.self)
         let nameByteCount = try takeNameByteCount(&image)
-        let owner = try takeOwner(&image)
-        guard owner == 0 || isLive(slot: owner) else { throw image.damage(.owner) }
         let name = unsafe try image.takeBytes(nameByteCount)
         let hash = unsafe nameHash(name)
         guard unsafe find(name, hash: hash) == 0 else { throw image.damage(.name) }
         unsafe try fill(record, slot, name: name, payload: payload)
         record.it.generation = generation
         record.it.birth = birth
-        record.it.parent = owner
         guard enterName(hash: hash, slot: slot) else { throw .outOfCapacity }
         record.it.state = UInt8(CISTERN_RECORD_LIVE.rawValue)
-        if owner != 0 { enter(slot, livePart(record), underParent: owner) }
         header.it.live_count &+= 1
+    }
+
+    /// Each is alive, older, and there once: until the end of the list `next` of an owner's record names the child.
+    private func readOwners(_ image: inout ImageReader) throws(ImageError) {
+        let slot = try image.take(UInt32.self)
+        guard isLive(slot: slot), record(slot).it.parent == 0 else { throw image.damage(.owner) }
+        let count = try image.take(UInt32.self)
+        guard count > 0 else { throw image.damage(.owner) }
+        for _ in 0..<count {
+            let owner = try image.take(UInt32.self)
+            guard isLive(slot: owner), isOlder(record(owner), record(slot)), record(owner).it.next != slot else {
+                throw image.damage(.owner)
+            }
+            guard addOwner(owner, of: slot) else { throw .outOfCapacity }
+            record(owner).it.next = slot
+        }
+        forEachOwner(record(slot), slot) { owner in record(owner).it.next = 0 }
     }
 
     private func takeGeneration(_ image: inout ImageReader) throws(ImageError) -> UInt32 {
@@ -254,15 +270,6 @@ extension RegionDirectory {
         let count = Int(try image.take(UInt16.self))
         guard count <= CISTERN_NAME_MOST_BYTES else { throw image.damage(.name) }
         return count
-    }
-
-    /// A list of none or one.
-    private func takeOwner(_ image: inout ImageReader) throws(ImageError) -> UInt32 {
-        let count = try image.take(UInt16.self)
-        guard count <= 1 else { throw image.damage(.owner) }
-        let owner = count == 0 ? 0 : try image.take(UInt32.self)
-        guard count == 0 || owner != 0 else { throw image.damage(.owner) }
-        return owner
     }
 
     private func isThere(slot: UInt32) -> Bool {
@@ -303,14 +310,12 @@ extension RegionDirectory {
 
     /// An owner in whose removal this one went died in the same tick, and was made before: so none is above itself.
     private func checkOwnersOfRemoved(_ image: inout ImageReader) throws(ImageError) {
-        let now = header.it.operation_count
         var isRight = true
         forEachRecord { _, record in
             guard !isLive(record), record.it.parent != 0 else { return }
             guard isThere(slot: record.it.parent) else { return isRight = false }
             let owner = self.record(record.it.parent)
-            let isOlder = now &- owner.it.generation > now &- record.it.generation
-            if state(owner) != state(record) || death(owner) != death(record) || !isOlder { isRight = false }
+            if state(owner) != state(record) || death(owner) != death(record) || !isOlder(owner, record) { isRight = false }
         }
         guard isRight else { throw image.damage(.owner) }
     }

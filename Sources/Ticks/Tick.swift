@@ -69,4 +69,10 @@ public enum DirectoryError: Error, Equatable {
     case tooManySnapshots
     /// Changes are read without a live pin at that tick: the reader is not in the registry, or has expired.
     case notPinned
+    /// An owner has to be made before what it owns, so that nothing comes to own itself.
+    case ownerTooYoung(owner: RegionID, child: RegionID)
+    /// The one owns the other already.
+    case alreadyOwner(owner: RegionID, child: RegionID)
+    /// The one does not own the other.
+    case notOwner(owner: RegionID, child: RegionID)
 }

@@ -43,10 +43,12 @@ extension RegionDirectory {
         image.put(UInt64(0))
         image.put(header.it.used_slot_count &- header.it.live_count)
         image.put(header.it.live_count)
+        image.put(UInt64(0))
         writeLives(&image, endingFrom: min(held.floor, held.oldest), countAt: countsOffset)
         writeReaders(&image, countAt: countsOffset &+ 4)
         writeRemoved(&image)
         writeLiving(&image)
+        writeOwned(&image, countAt: countsOffset &+ 24)
         writeChanges(&image)
         let byteCount = image.byteCount &+ ImageFormat.checksumBytes
         image.put(UInt64(byteCount), at: lengthOffset)
@@ -165,58 +167,50 @@ extension RegionDirectory {
             image.put(record.it.state)
             image.put(UInt8(0))
             image.put(record.it.name_byte_count)
-            writeOwners(record, &image)
+            image.put(parent(of: record).slot)
             if isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record) { image.put(livePart(record).it.payload) }
             unsafe image.put(name(of: record))
         }
     }
 
-    /// What a region belongs to: a count and as many slots.
-    private func writeOwners(_ record: Ref<cistern_region_record>, _ image: inout ImageWriter) {
-        let owner = parent(of: record).slot
-        image.put(UInt16(owner == 0 ? 0 : 1))
-        if owner != 0 { image.put(owner) }
+    private func writeLiving(_ image: inout ImageWriter) {
+        forEachRecord { slot, record in
+            guard isLive(record) else { return }
+            image.put(slot)
+            image.put(record.it.generation)
+            image.put(record.it.birth)
+            image.put(livePart(record).it.payload)
+            image.put(record.it.name_byte_count)
+            unsafe image.put(name(of: record))
+        }
     }
 
-    /// Each root and all below it, so that owners come first, and children in the order in which they were made.
-    private func writeLiving(_ image: inout ImageWriter) {
-        forEachRecord { root, record in
-            guard isLive(record), record.it.parent == 0 else { return }
-            var slot: UInt32? = root
-            while let current = slot {
-                writeLiving(current, &image)
-                slot = nextWithChildrenOldestFirst(after: current, root: root)
+    /// List after list, each from its end: what is listed last is the first of a list.
+    private func writeOwned(_ image: inout ImageWriter, countAt countOffset: Int) {
+        var count: UInt64 = 0
+        forEachRecord { _, parent in
+            guard isLive(parent) else { return }
+            var child = livePart(parent).it.first_child
+            while child != 0, livePart(record(child)).it.next_sibling != 0 { child = livePart(record(child)).it.next_sibling }
+            while child != 0 {
+                writeOwners(of: child, &image)
+                count &+= 1
+                child = record(child).it.sequence
             }
         }
+        image.put(count, at: countOffset)
     }
 
-    @inline(never)
-    private func writeLiving(_ slot: UInt32, _ image: inout ImageWriter) {
-        let record = record(slot)
+    private func writeOwners(of slot: UInt32, _ image: inout ImageWriter) {
         image.put(slot)
-        image.put(record.it.generation)
-        image.put(record.it.birth)
-        image.put(livePart(record).it.payload)
-        image.put(record.it.name_byte_count)
-        writeOwners(record, &image)
-        unsafe image.put(name(of: record))
-    }
-
-    /// The first of a list of children is the newest.
-    private func nextWithChildrenOldestFirst(after slot: UInt32, root: UInt32) -> UInt32? {
-        var child = livePart(record(slot)).it.first_child
-        if child != 0 {
-            while livePart(record(child)).it.next_sibling != 0 { child = livePart(record(child)).it.next_sibling }
-            return child
+        let countOffset = image.byteCount
+        image.put(UInt32(0))
+        var count: UInt32 = 0
+        forEachOwner(record(slot), slot) { owner in
+            image.put(owner)
+            count &+= 1
         }
-        var current = slot
-        while current != root {
-            let record = record(current)
-            let sibling = livePart(record).it.previous_sibling
-            if sibling != 0 { return sibling }
-            current = record.it.parent
-        }
-        return nil
+        image.put(count, at: countOffset)
     }
 
     private func writeChanges(_ image: inout ImageWriter) {

@@ -87,6 +87,51 @@ static void names(cistern_directory *directory) {
   check(__LINE__, cistern_directory_copy_name(directory, id, copy, 6) == 0 && cistern_directory_verify(directory) == CISTERN_OK);
 }
 
+// Two owners: what they share goes with the second, as one event.
+static void owners(cistern_directory *directory) {
+  cistern_directory_reader reader;
+  cistern_name_status status;
+  cistern_directory_statistics now;
+  cistern_name_id listed[2] = {0, 0};
+  uint64_t first = 0, count = 0;
+  bool is_owned = false;
+  cistern_name_id one = added(directory, "one", 0, 0), two = added(directory, "two", 0, 0), shared = added(directory, "shared", one, 0);
+  added(directory, "shared/below", shared, 0);
+  memset(&status, 0, sizeof status);
+  memset(&now, 0, sizeof now);
+  status.struct_byte_count = sizeof status;
+  now.struct_byte_count = sizeof now;
+  check(__LINE__, cistern_directory_add_owner(directory, two, shared) == CISTERN_OK);
+  check(__LINE__, cistern_directory_add_owner(directory, two, shared) == CISTERN_ALREADY_OWNER);
+  check(__LINE__, cistern_directory_add_owner(directory, shared, two) == CISTERN_OWNER_TOO_YOUNG);
+  check(__LINE__, cistern_directory_add_owner(directory, 77, shared) == CISTERN_UNKNOWN_REGION);
+  check(__LINE__, cistern_directory_copy_owners(directory, shared, NULL, 9) == 2);
+  check(__LINE__, cistern_directory_copy_owners(directory, shared, listed, 1) == 2 && listed[0] == one && listed[1] == 0);
+  check(__LINE__, cistern_directory_copy_owners(directory, 77, listed, 2) == 0);
+  check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.owner_bytes == 40);
+  check(__LINE__, cistern_directory_remove_owner(directory, one, two, NULL) == CISTERN_NOT_OWNER);
+  check(__LINE__, cistern_directory_remove_owner(directory, two, shared, &is_owned) == CISTERN_OK && is_owned);
+  check(__LINE__, cistern_directory_remove_owner(directory, one, shared, &is_owned) == CISTERN_OK && !is_owned);
+  check(__LINE__, cistern_directory_add_owner(directory, one, shared) == CISTERN_OK);
+  check(__LINE__, cistern_directory_add_owner(directory, two, shared) == CISTERN_OK);
+  seal(directory);
+  check(__LINE__, cistern_directory_attach(directory, NULL, &reader) == CISTERN_OK);
+  check(__LINE__, cistern_directory_remove(directory, one, &count) == CISTERN_OK && count == 1);
+  check(__LINE__, cistern_directory_add_owner(directory, one, shared) == CISTERN_REGION_REMOVED);
+  check(__LINE__, cistern_directory_remove_owner(directory, one, shared, NULL) == CISTERN_REGION_REMOVED);
+  check(__LINE__, cistern_directory_read_name(directory, shared, &status) == CISTERN_OK && status.parent == two);
+  check(__LINE__, cistern_directory_remove(directory, two, &count) == CISTERN_OK && count == 3);
+  seal(directory);
+  cistern_batch batch = polled(directory, &reader);
+  check(__LINE__, batch.count == 2 && batch.descendant_count == 2);
+  check(__LINE__, cistern_directory_descendants(directory, &reader, &batch, 1, &first, &count) == CISTERN_OK && count == 2);
+  check(__LINE__, event_of(directory, &reader, &batch, first).id == shared);
+  check(__LINE__, cistern_directory_acknowledge(directory, &reader, &batch) == CISTERN_OK);
+  check(__LINE__, cistern_directory_cancel(directory, &reader) == CISTERN_OK);
+  seal(directory);
+  check(__LINE__, cistern_directory_maintain(directory, 1000) == 0 && cistern_directory_verify(directory) == CISTERN_OK);
+}
+
 static void subscription(cistern_directory *directory) {
   cistern_directory_reader reader, second;
   cistern_batch batch, older;
@@ -232,6 +277,9 @@ static void no_handle(cistern_heap *heap) {
   check(__LINE__, cistern_directory_add(NULL, "a", 1, 0, 0, &id) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_remove(NULL, 1, NULL) == CISTERN_INVALID_HANDLE && cistern_directory_look_up(NULL, "a", 1) == 0);
   check(__LINE__, cistern_directory_mark_changed(NULL, 1) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_add_owner(NULL, 1, 2) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_remove_owner(NULL, 1, 2, NULL) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_copy_owners(NULL, 1, NULL, 0) == 0);
   check(__LINE__, cistern_directory_seal(NULL, 0, 0, NULL) == CISTERN_INVALID_HANDLE && cistern_directory_maintain(NULL, 1) == 0);
   check(__LINE__, cistern_directory_attach(NULL, NULL, &none) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_verify(NULL) == CISTERN_INVALID_HANDLE);
@@ -380,6 +428,7 @@ void every_directory_call(void) {
     subscription(directory);
     durable(directory);
     expiry(directory);
+    owners(directory);
     now.struct_byte_count = sizeof now;
     check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.live_count > 0 && now.resync_total >= 4);
     now.struct_byte_count = 5;

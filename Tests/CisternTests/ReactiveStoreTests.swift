@@ -78,6 +78,14 @@ extension FaceSuites {
                 #expect(directory.parent(of: child) == parent && directory.parent(of: parent) == .none)
                 let before = try directory.setPayload(8, of: child)
                 #expect(before == 7 && directory.payload(of: child) == 8)
+                let late = try directory.create("late")
+                #expect(throws: DirectoryError.ownerTooYoung(owner: late, child: child)) { try directory.addOwner(late, of: child) }
+                try directory.addOwner(parent, of: late)
+                try directory.addOwner(child, of: late)
+                #expect(directory.owners(of: late) == [parent, child] && directory.statistics.ownerBytes == 40)
+                let isOwned = [try directory.removeOwner(parent, of: late), try directory.removeOwner(child, of: late)]
+                #expect(isOwned == [true, false] && directory.owners(of: late).isEmpty)
+                try directory.remove(late)
                 #expect(directory.openTick == Tick(1) && directory.maintain() == 0 && directory.verify() == nil)
                 try directory.seal()
                 let first = try directory.subscribe()

@@ -103,6 +103,9 @@ typedef enum cistern_status {
   CISTERN_IMAGE_VERSION = 87,          // of an image that this library does not read
   CISTERN_IMAGE_DAMAGED = 88,          // the image is not a sound one
   CISTERN_BUFFER_TOO_SMALL = 89,       // the image has more bytes than the buffer
+  CISTERN_OWNER_TOO_YOUNG = 90,        // an owner has to be made before what it owns
+  CISTERN_ALREADY_OWNER = 91,          // the one owns the other already
+  CISTERN_NOT_OWNER = 92,              // the one does not own the other
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".

@@ -65,16 +65,29 @@ cistern_status cistern_directory_destroy(cistern_directory *_Nullable directory)
 
 // ---- Names
 
-// Makes a region of a name of 0 to 4096 bytes, compared bytewise. parent: its removal removes this one, too; 0: none. payload: a word
-// of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors: CISTERN_INVALID_HANDLE,
-// _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
+// Makes a region of a name of 0 to 4096 bytes, compared bytewise. parent: its first owner, with the last of which it goes; 0: none.
+// payload: a word of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
 cistern_status cistern_directory_add(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count,
                                      cistern_name_id parent, uint64_t payload, cistern_name_id *_Nullable id);
 // Says that a region's content changed in the open tick. Constant. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _REGION_REMOVED.
 cistern_status cistern_directory_mark_changed(cistern_directory *_Nullable directory, cistern_name_id id);
-// Removes a region and all below it, as one event; *count (may be NULL) is how many. Needs no memory. Errors: CISTERN_INVALID_HANDLE,
-// _UNKNOWN_REGION, _REGION_REMOVED; under CISTERN_PUSH_BACK _RETENTION_EXHAUSTED.
+// Removes a region and all whose last owner goes with it, as one event; *count (may be NULL) is how many. Needs no memory. Errors:
+// CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _REGION_REMOVED; under CISTERN_PUSH_BACK _RETENTION_EXHAUSTED.
 cistern_status cistern_directory_remove(cistern_directory *_Nullable directory, cistern_name_id id, uint64_t *_Nullable count);
+// Makes a region an owner of another, beside those that it has, or the first of one that has none: the child goes when the last of
+// them does. The owner is made before the child, in an earlier tick or earlier in the same. No event tells of it. Proportional to the
+// owners of the child or to what the owner shares with others, whichever is less. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION and
+// _REGION_REMOVED (either), _OWNER_TOO_YOUNG, _ALREADY_OWNER; _EXHAUSTED, not for the first owner.
+cistern_status cistern_directory_add_owner(cistern_directory *_Nullable directory, cistern_name_id owner, cistern_name_id child);
+// Takes an owner away from a region that lives on: under its other owners, or, when this was the last (*is_owned, which may be NULL,
+// is false then), without one until it is removed itself or owned anew. Needs no memory. Errors: CISTERN_INVALID_HANDLE,
+// _UNKNOWN_REGION and _REGION_REMOVED (either), _NOT_OWNER.
+cistern_status cistern_directory_remove_owner(cistern_directory *_Nullable directory, cistern_name_id owner, cistern_name_id child,
+                                              bool *_Nullable is_owned);
+// Copies as many of a living region's owners as fit, its parent first; returns how many it has, 0 also for one that is not alive.
+size_t cistern_directory_copy_owners(cistern_directory *_Nullable directory, cistern_name_id id, cistern_name_id *_Nullable owners,
+                                     size_t capacity);
 // The living region of a name; 0 when there is none.
 cistern_name_id cistern_directory_look_up(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count);
 
@@ -83,7 +96,7 @@ typedef struct cistern_name_status {
   cistern_tick birth;         // of a living region
   cistern_tick last_change;   // of a living region
   cistern_tick removed_at;    // 0: it is alive
-  cistern_name_id parent;     // that it was made under; 0: none
+  cistern_name_id parent;     // that it was made under; when that went before it, another of its owners; 0: none
   uint64_t payload;           // 0 also where it has been released
   uint64_t name_byte_count;
 } cistern_name_status;
@@ -342,6 +355,7 @@ typedef struct cistern_directory_statistics {
   uint64_t name_bytes;
   uint64_t batch_bytes;
   uint64_t reader_bytes;
+  uint64_t owner_bytes;       // owners beyond the first of each region
 } cistern_directory_statistics;
 
 // Constant. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT.

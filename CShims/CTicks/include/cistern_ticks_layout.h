@@ -20,8 +20,8 @@ typedef struct cistern_region_record {
   uint16_t name_byte_count;
   uint8_t name_high;
   uint8_t state;         // cistern_record_state
-  uint32_t parent;       // slot
-  uint32_t sequence;     // number of the operation that removed it
+  uint32_t parent;       // slot of the owner that it is listed under, or was when it went with that; 0: it has none
+  uint32_t sequence;     // number of the operation that removed it; while it is alive, the slot of the sibling before it
 } cistern_region_record;
 
 enum cistern_record_state {
@@ -32,6 +32,7 @@ enum cistern_record_state {
   CISTERN_RECORD_STATE_MASK = 3,
   CISTERN_RECORD_IS_SUBTREE_PART = 4,  // removed with its parent, whose removal is the event
   CISTERN_RECORD_HAS_CONTENT = 8,      // a tombstone that keeps its live part, for the payload in it
+  CISTERN_RECORD_WOULD_GO = 16,        // only within a look at what a removal would take
 };
 
 // What only a region that is alive, or was until the open tick, needs. One cache line.
@@ -45,9 +46,19 @@ typedef struct cistern_live_part {
   uint32_t hash;
   uint32_t first_child;     // slots
   uint32_t next_sibling;
-  uint32_t previous_sibling;
-  uint32_t reserved_word;
+  uint64_t owner_links;     // offset of the first in the ring of its links; 0: none
 } cistern_live_part;
+
+// One more owner of a region, beside its parent; both are alive. It stands in two rings: in its child's, where the links to
+// owners come first, and in its owner's, where those to children come last.
+typedef struct cistern_owner_link {
+  uint32_t owner;  // slots
+  uint32_t child;
+  uint64_t next_of_owner;  // offsets
+  uint64_t previous_of_owner;
+  uint64_t next_of_child;
+  uint64_t previous_of_child;
+} cistern_owner_link;
 
 // A list of dead records: those of one segment of births that hang on one group of pins.
 typedef struct cistern_cell {
@@ -249,6 +260,7 @@ typedef struct cistern_directory {
   uint64_t block_byte_count;   // in blocks of the heap, readers not among them
   uint64_t name_byte_count;    // of those, names
   uint64_t live_part_count;
+  uint64_t owner_link_count;
   uint64_t batch_byte_count;
   uint64_t born_total;
   uint64_t annihilated_total;
@@ -286,6 +298,7 @@ enum {
 
 static_assert(sizeof(cistern_region_record) == 40, "a tombstone");
 static_assert(sizeof(cistern_live_part) == 64, "a live part is one cache line");
+static_assert(sizeof(cistern_owner_link) == 40, "one more owner");
 static_assert(sizeof(cistern_cell) == 32, "a cell");
 static_assert(sizeof(cistern_pin_group) == 64, "a group of pins");
 static_assert(sizeof(cistern_reader) == 128, "a reader is two cache lines");

@@ -40,7 +40,7 @@ struct ModelRun {
     var resyncCount = 0
     var refusalCount = 0
 
-    private var options: ModelOptions { schedule.options }
+    var options: ModelOptions { schedule.options }
 
     init(_ schedule: Schedule, in heaps: [BoundedHeap]) throws {
         self.schedule = schedule
@@ -82,16 +82,16 @@ struct ModelRun {
         try end()
     }
 
-    private func fail(_ text: @autoclosure () -> String) -> Failure { Failure(step: step, text: text()) }
+    func fail(_ text: @autoclosure () -> String) -> Failure { Failure(step: step, text: text()) }
 
-    private func check(_ isRight: Bool, _ text: @autoclosure () -> String) throws { if !isRight { throw fail(text()) } }
+    func check(_ isRight: Bool, _ text: @autoclosure () -> String) throws { if !isRight { throw fail(text()) } }
 
-    private mutating func note(_ value: UInt64) { trace = (trace ^ value) &* 0x100_0000_01b3 }
+    mutating func note(_ value: UInt64) { trace = (trace ^ value) &* 0x100_0000_01b3 }
 
     private mutating func perform(_ next: Step) throws {
         switch next.kind {
-        case .create: try create(next, parent: -1)
-        case .createBelow: try create(next, parent: Oracle.member(oracle.living, next.second) ?? -1)
+        case .create: try create(next, parent: nil)
+        case .createBelow: try create(next, parent: Oracle.member(oracle.living, next.second))
         case .remove: try remove(next)
         case .change:
             guard let index = Oracle.member(oracle.living, next.first) else { return }
@@ -117,6 +117,8 @@ struct ModelRun {
             guard let index = pick(next), readers[index].isDurable else { return }
             readers[index].taken = core.durableState(of: readers[index].handle)
         case .noteStored: try noteStored(next)
+        case .addOwner: try addOwner(next)
+        case .removeOwner: try removeOwner(next)
         case .reopen: try reopen(next)
         }
     }
@@ -125,17 +127,17 @@ struct ModelRun {
 
     // MARK: The writer's steps
 
-    private mutating func create(_ next: Step, parent: Int) throws {
+    private mutating func create(_ next: Step, parent: Int?) throws {
         guard oracle.regions.count < 60 else { return }
         let name = Int(next.first % 9)
         let taken = oracle.regions.first { $0.death == .max && $0.name == name }
-        let parentID = parent < 0 ? RegionID.none : oracle.regions[parent].id
+        let parentID = parent.map { oracle.regions[$0].id } ?? .none
         let payload = UInt64(oracle.regions.count + 1)
         switch attempt({ () throws(DirectoryError) in try core.make([UInt8(name), 7], parent: parentID, payload: payload) }) {
         case .success(let id):
             try check(taken == nil, "a name was given twice")
             try check(oracle.index(of: id) == nil, "an id was given twice")
-            oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, parent: parent))
+            oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, owners: parent.map { 1 << UInt64($0) } ?? 0))
             // Which slot is free differs between a directory that was reopened and one that was not.
             note(UInt64(id.generation))
         case .failure(let error):
@@ -146,11 +148,14 @@ struct ModelRun {
     private mutating func remove(_ next: Step) throws {
         guard let index = Oracle.member(oracle.living, next.first) else { return }
         let id = oracle.regions[index].id
+        let going = oracle.going(with: index)
+        if options.control == .goesWithFirstOwner { try leaveNoOtherOwner(index) }
         switch attempt({ () throws(DirectoryError) in try core.remove(id) }) {
         case .success(let count):
-            let before = oracle.living.nonzeroBitCount
             oracle.remove(index)
-            try check(Int(count) == before - oracle.living.nonzeroBitCount, "removed \(count)")
+            if options.control != .goesWithFirstOwner { try check(Int(count) == going.nonzeroBitCount, "removed \(count)") }
+            try check(!options.pushesBack || isWithinLimit(adding: 0), "removed beyond the limit")
+            try checkOwners()
             if options.control == .classifiesAtRemoval {
                 var report = SealReport()
                 core.classifyStaged(core.openNumber, &report)
@@ -159,6 +164,8 @@ struct ModelRun {
             refusalCount += 1
             try check(error == .retentionExhausted && options.pushesBack, "remove: \(error)")
             try check(core.status(of: oracle.regions[index].id) != .unknown && oracle.regions[index].death == .max, "refused, yet gone")
+            try check(!isWithinLimit(adding: going), "refused within the limit")
+            try checkOwners()
         }
     }
 
@@ -285,16 +292,23 @@ struct ModelRun {
             if position == batch.count { last = Tick(0) }
             try check(event.tick >= last, "out of order")
             last = event.tick
-            let parent = oracle.regions[index].parent
-            if event.kind == .added, parent >= 0, oracle.regions[parent].birth >= reader.acknowledged {
-                try check(told & (1 << UInt64(parent)) != 0, "a child before its parent")
-            }
+            try compareOrder(event, index, told: told, from: reader.acknowledged)
             if event.kind == .removed { try compareDescendants(batch, position, root: index, from: reader.acknowledged) }
             note(UInt64(event.kind.rawValue) << 32 | UInt64(index))
         }
         for index in oracle.regions.indices where told & (1 << UInt64(index)) == 0 {
             let missed = oracle.change(index, from: reader.acknowledged, until: oracle.open)
             try check(missed == nil, "region \(index) \(missed!) and not told, since \(reader.acknowledged)")
+        }
+    }
+
+    /// Owners come before what they own: where they are told of, and always where they are removed together.
+    private func compareOrder(_ event: RegionChange, _ index: Int, told: UInt64, from: UInt64) throws {
+        let region = oracle.regions[index]
+        for (owner, other) in oracle.regions.enumerated() where region.owners & (1 << UInt64(owner)) != 0 {
+            let isNew = event.kind == .added && other.birth >= from && other.death >= oracle.open
+            let isGone = event.kind == .removedWithParent && other.birth < from && other.death == region.death
+            if isNew || isGone { try check(told & (1 << UInt64(owner)) != 0, "a child before its owner") }
         }
     }
 
@@ -305,12 +319,8 @@ struct ModelRun {
             told |= 1 << UInt64(index)
         }
         var expected: UInt64 = 0
-        for index in oracle.regions.indices where oracle.regions[index].wentWithParent && oracle.regions[index].birth < from {
-            guard oracle.regions[index].death == oracle.regions[root].death else { continue }
-            // Up to the one whose removal was the event.
-            var ancestor = oracle.regions[index].parent
-            while oracle.regions[ancestor].wentWithParent { ancestor = oracle.regions[ancestor].parent }
-            if ancestor == root { expected |= 1 << UInt64(index) }
+        for index in oracle.regions.indices where oracle.regions[index].wentWith == root && oracle.regions[index].birth < from {
+            expected |= 1 << UInt64(index)
         }
         try check(told == expected, "descendants of \(root)")
     }
@@ -468,7 +478,7 @@ struct ModelRun {
         if let found = core.verify() { throw fail("\(found)") }
         for reader in readers { core.cancel(reader.handle) }
         readers = []
-        for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].parent < 0 {
+        for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].owners == 0 {
             _ = try core.remove(oracle.regions[index].id)
             oracle.remove(index)
         }
@@ -480,7 +490,7 @@ struct ModelRun {
         try check(now.bornTotal == now.purgedTotal + now.annihilatedTotal, "totals at the end")
         try check(released.counts == oracle.regions.map { _ in 1 }, "payloads released: \(released.counts)")
         // The pin table may have grown; all else is as at the beginning.
-        try check(now.nameBytes + now.livePartBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
+        try check(now.nameBytes + now.livePartBytes + now.ownerBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
         if let found = core.verify() { throw fail("\(found) at the end") }
         if schedule.steps.count % 16 == 0 {
             try check(heap.statistics().requestedBytes == Int64(now.totalBytes), "the heap counts other bytes")

@@ -83,6 +83,12 @@ extension RegionDirectory {
         return count.map { String(decoding: bytes.prefix($0), as: UTF8.self) }
     }
 
+    func owners(of id: RegionID) -> [RegionID] {
+        var owners: [RegionID] = []
+        forEachOwner(of: id) { owners.append($0) }
+        return owners
+    }
+
     /// Everything that was alive where a reader is.
     func baseline(_ reader: ReaderHandle, page: Int = 16) throws(DirectoryError) -> [RegionID] {
         var found: [RegionID] = []

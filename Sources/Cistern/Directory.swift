@@ -8,7 +8,8 @@ import Ticks
 /// A removal leaves a tombstone only as long as some reader needs it. Time passes in ticks; `seal()` ends one, and what
 /// happened in it is told from then on. All memory is the heap's, and every byte of it comes back.
 ///
-/// Every method may be called from any thread. `String` results use Swift's own memory.
+/// Every method may be called from any thread. `String` results use Swift's own memory. A heap that a fork's child did not inherit
+/// has no directories there either: handles may go in it, and nothing else may be done with them.
 public final class Directory: @unchecked Sendable {
     /// The heap that everything is in.
     public let heap: Heap
@@ -28,7 +29,10 @@ public final class Directory: @unchecked Sendable {
         self.heap = heap
     }
 
-    deinit { core.destroy() }
+    deinit { if isInThisProcess { core.destroy() } }
+
+    /// False where the heap is not, in a fork's child that did not inherit it.
+    var isInThisProcess: Bool { heap.core.isInThisProcess }
 
     // MARK: Regions
 

@@ -139,6 +139,7 @@ extension RegionDirectory {
         header.it.newest_change = offset
     }
 
+    @inline(__always)
     func removeFromChanges(_ part: Ref<cistern_live_part>) {
         if part.it.previous != 0 {
             at(part.it.previous, cistern_live_part.self).it.next = part.it.next

@@ -233,7 +233,7 @@ extension FaceSuites {
             #expect(CHandle.create(CHandle.options(.max)).status == CISTERN_CAPACITY_TOO_LARGE)
         }
 
-        @Test(.enabled(if: !hasSanitizer)) func refusals() {
+        @Test(.enabled(if: Sanitizer.isAbsent)) func refusals() {
             let noSpace = inChild {
                 guard limitAddressSpace(aboveUseBytes: 8 << 30) != nil else { return 2 }
                 let made = CHandle.create(CHandle.options(100 << 30))
@@ -267,7 +267,7 @@ extension FaceSuites {
             heap.destroy()
         }
 
-        @Test(.enabled(if: !hasSanitizer)) func aCheckedHeap() throws {
+        @Test(.enabled(if: Sanitizer.isAbsent)) func aCheckedHeap() throws {
             let heap = try CHandle(4 << 20) { $0.checked = true }
             let block = try #require(heap.take(13))
             #expect(heap.usableSize(block) == 13)
@@ -293,7 +293,7 @@ extension FaceSuites {
             heap.destroy()
         }
 
-        @Test(.enabled(if: !hasSanitizer, "forks beside the threads of a sanitizer")) func inheritance() throws {
+        @Test(.enabled(if: Sanitizer.isAbsent, "forks beside the threads of a sanitizer")) func inheritance() throws {
             for notInherited in [false, true] {
                 let heap = try CHandle(4 << 20) { $0.not_inherited = notInherited }
                 let block = try #require(heap.take(1000))
@@ -342,7 +342,7 @@ extension FaceSuites {
         }
 
         /// Where the system refuses the capacity, a heap that may shrink takes an eighth less per try; one that may not, says no.
-        @Test(.enabled(if: !hasSanitizer)) func aHeapThatMayShrink() {
+        @Test(.enabled(if: Sanitizer.isAbsent)) func aHeapThatMayShrink() {
             let status = inChild {
                 var limit = rlimit(rlim_cur: 48 << 30, rlim_max: 48 << 30)
                 guard unsafe setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 else { return 1 }

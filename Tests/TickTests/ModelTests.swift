@@ -10,7 +10,7 @@ extension TickSuites {
     @Suite struct ModelTests {
         private static let stepCount = 64
 
-        private var scheduleCount: Int { isOptimised ? 50_000 : hasSanitizer ? 150 : scaled(2500) }
+        private var scheduleCount: Int { isOptimised ? 50_000 : Sanitizer.isPresent ? 150 : scaled(2500) }
 
         /// Runs schedules until one fails. Shortens that one.
         private func firstFailure(

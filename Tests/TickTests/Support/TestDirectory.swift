@@ -1,8 +1,7 @@
-import CTestSupport
 import HeapCore
 import Ticks
 
-// Safety: names are passed as the bytes of a local array, which lives as long as the call; buffers likewise, and what threads run.
+// Safety: names are passed as the bytes of a local array, which lives as long as the call; buffers likewise.
 
 /// A directory in a heap of its own.
 final class TestDirectory {
@@ -137,54 +136,7 @@ struct Unexpected: Error {
     let text: String
 }
 
-/// SplitMix64: the same numbers for the same seed.
-struct Random {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 { unsafe cistern_test_next_random(&state) }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-}
-
-/// Sanitizers and CISTERN_TEST_SCALE=small shorten what is long.
-func scaled(_ count: Int) -> Int { Int(cistern_test_scaled(UInt64(count))) }
-
-/// Optimised code runs the schedules in full, whatever the scale says: there they take seconds.
-var isOptimised: Bool {
-    var isDebug = false
-    assert(
-        {
-            isDebug = true
-            return true
-        }())
-    return !isDebug
-}
-
-var hasSanitizer: Bool { cistern_test_sanitizer() != UInt32(CISTERN_TEST_NO_SANITIZER) }
-
 /// The result of a call, for those who look at its error.
 func attempt<Value>(_ call: () throws(DirectoryError) -> Value) -> Result<Value, DirectoryError> {
     do throws(DirectoryError) { return .success(try call()) } catch { return .failure(error) }
-}
-
-/// Runs a body in threads of its own, numbered from 0, and waits for them: unlike tasks, none waits for another to end first.
-func inThreads(_ count: Int, _ run: (Int) -> Void) {
-    withoutActuallyEscaping(run) { run in
-        let box = Body { number in
-            run(number)
-            return 0
-        }
-        withExtendedLifetime(box) {
-            unsafe cistern_test_in_threads(
-                count, { number, context in _ = unsafe Body.at(context).run(number) }, Unmanaged.passUnretained(box).toOpaque())
-        }
-    }
-}
-
-private final class Body {
-    let run: (Int) -> Int32
-    init(_ run: @escaping (Int) -> Int32) { self.run = run }
-
-    static func at(_ context: UnsafeMutableRawPointer?) -> Body { unsafe Unmanaged<Body>.fromOpaque(context!).takeUnretainedValue() }
 }

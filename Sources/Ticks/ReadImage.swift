@@ -403,8 +403,7 @@ extension RegionDirectory {
         lock()
         defer { unlock() }
         forEachRecord { slot, record in
-            let hasPart = isLive(record) || isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record)
-            guard hasPart, livePart(record).it.payload != 0 else { return }
+            guard hasLivePart(record), livePart(record).it.payload != 0 else { return }
             let part = livePart(record)
             part.it.payload = unsafe replacement(id(record, slot: slot), name(of: record), part.it.payload)
         }

@@ -142,10 +142,7 @@ extension RegionDirectory {
 
     /// Gives back everything but the header.
     func releaseEverything() {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) { releaseRecord(record(slot), slot) }
-        }
+        forEachRecord { slot, record in releaseRecord(record, slot) }
         var offset = header.it.first_reader
         while offset != 0 {
             let reader: Ref<cistern_reader> = at(offset)
@@ -161,9 +158,7 @@ extension RegionDirectory {
     }
 
     private func releaseRecord(_ record: Ref<cistern_region_record>, _ slot: UInt32) {
-        guard state(record) != CISTERN_RECORD_FREE.rawValue else { return }
-        let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
-        if hasPart {
+        if hasLivePart(record) {
             let offset = record.it.death
             dropLinks(slot, livePart(record))
             release(livePart(record))

@@ -43,7 +43,7 @@ extension RegionDirectory {
     func forEachRecord(_ body: (UInt32, Ref<cistern_region_record>) -> Void) {
         for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
             let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) where record(slot).it.state != UInt8(CISTERN_RECORD_FREE.rawValue) {
+            for slot in first..<(first &+ 256) where state(record(slot)) != CISTERN_RECORD_FREE.rawValue {
                 body(slot, record(slot))
             }
         }

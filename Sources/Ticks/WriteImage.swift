@@ -168,7 +168,7 @@ extension RegionDirectory {
             image.put(UInt8(0))
             image.put(record.it.name_byte_count)
             image.put(parent(of: record).slot)
-            if isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record) { image.put(livePart(record).it.payload) }
+            if hasLivePart(record) { image.put(livePart(record).it.payload) }
             unsafe image.put(name(of: record))
         }
     }

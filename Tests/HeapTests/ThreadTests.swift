@@ -77,6 +77,36 @@ extension HeapSuites {
             heap.destroy()
         }
 
+        /// Each thread of a small server may hold as much as the first one: none goes to its classes' locks more often.
+        @Test func everyThreadHasRoomForItsOwn() throws {
+            let heap = try TestHeap(1 << 30)
+            let stage = SharedWord()
+            let counts = (0..<4).map { _ in SharedWord() }
+            inThreads(4) { number in
+                stage.wait(until: UInt64(number))
+                let before = heap.core.statistics().slowDeallocationCount
+                var random = Random(seed: 7)
+                var held = [(UInt, Int)](repeating: (0, 0), count: 1024)
+                for _ in 0..<200_000 {
+                    let slot = random.below(1024)
+                    let (block, size) = held[slot]
+                    if block != 0 { heap.free(block, size) }
+                    let next = 8 + random.below(505)
+                    held[slot] = (heap.allocate(next) ?? 0, next)
+                }
+                counts[number].value = heap.core.statistics().slowDeallocationCount - before
+                stage.value = UInt64(number) + 1
+                stage.wait(until: 4)  // a thread that ends gives back what it may hold
+                for (block, size) in held where block != 0 { heap.free(block, size) }
+            }
+            let first = counts[0].value
+            #expect(first > 0)
+            for count in counts { #expect(count.value <= first + 64, "the first thread made \(first) slow calls") }
+            #expect(heap.core.statistics().liveBlockCount == 0)
+            #expect(heap.verify() == nil)
+            heap.destroy()
+        }
+
         @Test func aThreadThatEndsLeavesNothingInItsCache() throws {
             let heap = try TestHeap(64 << 20)
             let parked = SharedWord()

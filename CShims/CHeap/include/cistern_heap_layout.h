@@ -140,6 +140,7 @@ typedef struct cistern_heap {
   uint32_t soft_limit_reached;   // read without the lock by whoever polls
   uint32_t last_refusal;         // errno of the last commit that was refused; 0: none
   uint64_t cache_claim_bytes;    // how much all thread caches together may hold at the moment
+  uint64_t cache_count;          // as many as there ever were threads at once
   uint64_t window_traffic_granules;
   uint64_t window_low_water_pages;
   uint64_t given_back_bytes;     // in all

@@ -25,7 +25,7 @@ extension BoundedHeap {
         let cache = cache(atPage: page)
         flush(cache)
         lockRuns()
-        cache.it.owner = 0
+        leave(cache)
         unlockRuns()
     }
 
@@ -52,7 +52,7 @@ extension BoundedHeap {
             let cache = cache(atPage: page)
             if cache.it.owner != 0, cache.it.owner != survivor {
                 flush(cache)
-                cache.it.owner = 0
+                leave(cache)
             }
             page = cache.it.next_page
         }
@@ -64,8 +64,7 @@ extension BoundedHeap {
         var claimed: UInt64 = 0
         var page = header.it.cache_list_page
         while page != 0 {
-            claimed &+= UInt64(cache(atPage: page).it.spare_page_limit) << UInt64(Layout.pageShift)
-            for index in 0..<SizeClass.binCount { claimed &+= claimedBytes(index, of: cache(atPage: page)) }
+            claimed &+= cache(atPage: page).it.claimed_byte_count
             page = cache(atPage: page).it.next_page
         }
         header.it.cache_claim_bytes = claimed

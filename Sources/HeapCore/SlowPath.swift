@@ -33,6 +33,7 @@ extension BoundedHeap {
 
     /// Takes a batch from the class's spans: one block for the caller, the others for the cache.
     private func refill(_ index: UInt, _ cache: Ref<cistern_cache>?, size: UInt) -> UInt {
+        if let cache { shrinkToShare(cache) }
         let sizeClass = sizeClass(index)
         lock(sizeClass)
         defer { unlock(sizeClass) }
@@ -52,8 +53,8 @@ extension BoundedHeap {
             return SizeClass.blockByteCount(index) > 64 ? allocateRunBlock(size, cache: cache) : 0
         }
         noteRequested(Int64(size), cache: cache)
-        guard let bin else { return takeBlock(from: entry, of: sizeClass) }
-        _ = raiseLimit(index, of: bin)
+        guard let bin, let cache else { return takeBlock(from: entry, of: sizeClass) }
+        _ = raiseLimit(index, of: bin, in: cache)
         // Half a stack: the other half is room for what comes back.
         let half = UInt(bin.it.end &- bin.it.bottom) / 16
         let bottom = UInt(bin.it.bottom)
@@ -142,10 +143,13 @@ extension BoundedHeap {
     /// Puts a block into a cache's bin; makes room there first.
     private func keep(_ block: UInt, index: UInt, in cache: Ref<cistern_cache>) {
         let bin = bin(index, of: cache)
-        if bin.it.top == bin.it.end, !raiseLimit(index, of: bin) {
+        if bin.it.top == bin.it.end, !raiseLimit(index, of: bin, in: cache) {
+            shrinkToShare(cache)
             let count = blockCount(bin)
-            guard count > 1 else { return returnBlock(block) }
-            flush(index, of: bin, in: cache, count: count / 2)
+            if bin.it.top == bin.it.end {
+                guard count > 1 else { return returnBlock(block) }
+                flush(index, of: bin, in: cache, count: count / 2)
+            }
         }
         Memory.storeWord(UInt(bin.it.top), block)
         bin.it.top &+= 8

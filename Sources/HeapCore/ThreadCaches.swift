@@ -44,7 +44,14 @@ extension BoundedHeap {
         }
         guard let cache = free ?? makeCache() else { return nil }
         cache.it.owner = owner
+        unsafe cistern_cache_count_store(header.pointer, header.it.cache_count &+ 1)
         return cache
+    }
+
+    /// Leaves a cache to the next thread that comes; it has been flushed. Under the run lock.
+    func leave(_ cache: Ref<cistern_cache>) {
+        cache.it.owner = 0
+        unsafe cistern_cache_count_store(header.pointer, header.it.cache_count &- 1)
     }
 
     private func makeCache() -> Ref<cistern_cache>? {
@@ -66,7 +73,6 @@ extension BoundedHeap {
         }
         cache.it.next_page = header.it.cache_list_page
         header.it.cache_list_page = granule >> 6
-        unsafe cistern_cache_count_store(header.pointer, header.it.cache_count &+ 1)
         return cache
     }
 
@@ -85,14 +91,52 @@ extension BoundedHeap {
     // MARK: Limits
 
     /// Lets a bin hold twice as much, if the heap allows. Returns whether it may.
-    func raiseLimit(_ index: UInt, of bin: Ref<cistern_bin>) -> Bool {
+    func raiseLimit(_ index: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> Bool {
         let old = UInt(bin.it.end &- bin.it.bottom)
         let new = min(UInt(bin.it.most_bytes), max(16, old &* 2))
-        guard new > old else { return false }
-        let byteCount = UInt64(new &- old) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
-        guard unsafe cistern_cache_claim(header.pointer, byteCount, claimLimitBytes(index)) else { return false }
+        guard new > old, claim(claimBytes(slots: new &- old, index), for: cache, limitBytes: claimLimitBytes(index)) else {
+            return false
+        }
         bin.it.end = bin.it.bottom &+ uintptr_t(new)
         return true
+    }
+
+    /// Halves what each bin may hold when all of them together have more than the thread's share: threads that came later want
+    /// theirs. A thread does so where it would take a lock anyway, and holds none.
+    func shrinkToShare(_ cache: Ref<cistern_cache>) {
+        guard cache.it.claimed_byte_count > claimShareBytes else { return }
+        for index in 0..<SizeClass.binCount {
+            let bin = bin(index, of: cache)
+            let old = UInt(bin.it.end &- bin.it.bottom)
+            let new = old / 16 &* 8
+            guard new >= 16 else { continue }
+            if bin.it.top != bin.it.bottom { flush(index, of: bin, in: cache, count: blockCount(bin)) }
+            bin.it.end = bin.it.bottom &+ uintptr_t(new)
+            disclaim(claimBytes(slots: old &- new, index), of: cache)
+        }
+    }
+
+    /// What the blocks need that fill so many bytes of a bin's stack.
+    private func claimBytes(slots byteCount: UInt, _ index: UInt) -> UInt64 {
+        UInt64(byteCount / 8) &* UInt64(SizeClass.binBlockByteCount(index))
+    }
+
+    /// Claims room for a thread: within its share, and, with all other threads' claims, within the limit.
+    func claim(_ byteCount: UInt64, for cache: Ref<cistern_cache>, limitBytes: UInt64) -> Bool {
+        let claimed = cache.it.claimed_byte_count &+ byteCount
+        guard claimed <= claimShareBytes, unsafe cistern_cache_claim(header.pointer, byteCount, limitBytes) else { return false }
+        cache.it.claimed_byte_count = claimed
+        return true
+    }
+
+    func disclaim(_ byteCount: UInt64, of cache: Ref<cistern_cache>) {
+        cache.it.claimed_byte_count &-= byteCount
+        unsafe cistern_cache_disclaim(header.pointer, byteCount)
+    }
+
+    /// The most that one thread's cache may hold: the same for all.
+    private var claimShareBytes: UInt64 {
+        header.it.capacity_bytes / 64 / max(unsafe cistern_cache_count(header.pointer), 1)
     }
 
     /// How far all caches together may go when a bin wants more: a 64th of what is in use, so that free blocks in caches
@@ -114,17 +158,10 @@ extension BoundedHeap {
             let bin = bin(index, of: cache)
             if bin.it.top != bin.it.bottom { flush(index, of: bin, in: cache, count: blockCount(bin)) }
             if index < SizeClass.smallCount { disown(index, of: bin) }
-            let byteCount = claimedBytes(index, of: cache)
-            if byteCount > 0 { unsafe cistern_cache_disclaim(header.pointer, byteCount) }
             bin.it.end = bin.it.bottom
         }
         if cache.it.spare_page_limit > 0 { flushSparePages(of: cache) }
-    }
-
-    /// What a bin may hold.
-    func claimedBytes(_ index: UInt, of cache: Ref<cistern_cache>) -> UInt64 {
-        let bin = bin(index, of: cache)
-        return UInt64(bin.it.end &- bin.it.bottom) / 8 &* UInt64(SizeClass.binBlockByteCount(index))
+        disclaim(cache.it.claimed_byte_count, of: cache)
     }
 
     func blockCount(_ bin: Ref<cistern_bin>) -> UInt { UInt(bin.it.top &- bin.it.bottom) >> 3 }

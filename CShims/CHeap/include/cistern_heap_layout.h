@@ -85,7 +85,8 @@ typedef struct cistern_cache {
   uint32_t spare_page_count;
   uint32_t spare_page_limit;   // how many this thread may keep, claimed like room for blocks
   uint32_t reserved_words;
-  uint64_t reserved[2];
+  uint64_t claimed_byte_count;  // how much its bins and spare pages may hold
+  uint64_t reserved;
   // What this thread asked for, and what its sized frees returned: apart, so that no call waits for the last one's sum. At a place
   // in the page where the heap's header has nothing that the fast path reads: a processor that compares the low 12 bits of
   // addresses holds a load back for a store to the same place of another page.
@@ -140,7 +141,7 @@ typedef struct cistern_heap {
   uint32_t soft_limit_reached;   // read without the lock by whoever polls
   uint32_t last_refusal;         // errno of the last commit that was refused; 0: none
   uint64_t cache_claim_bytes;    // how much all thread caches together may hold at the moment
-  uint64_t cache_count;          // as many as there ever were threads at once
+  uint64_t cache_count;          // thread caches that have an owner
   uint64_t window_traffic_granules;
   uint64_t window_low_water_pages;
   uint64_t given_back_bytes;     // in all

@@ -80,7 +80,7 @@ static inline uint64_t cistern_used_granules(const cistern_heap *_Nonnull heap) 
 static inline void cistern_used_granules_store(cistern_heap *_Nonnull heap, uint64_t value) {
   __atomic_store_n(&heap->used_granules, value, __ATOMIC_RELAXED);
 }
-// Thread caches, likewise: counted under the run lock, read without.
+// Thread caches with an owner, likewise: counted under the run lock, read without.
 static inline uint64_t cistern_cache_count(const cistern_heap *_Nonnull heap) {
   return __atomic_load_n(&heap->cache_count, __ATOMIC_RELAXED);
 }

@@ -1,6 +1,6 @@
 import CReplay
 
-/// One threaded workload with one allocator, with one thread and with several: two, or as many as the trace has.
+/// One threaded workload with one allocator, with one thread and with several: as many as were asked for, or as the trace has.
 struct ThreadRow {
     var workload: String
     var allocator: String
@@ -31,16 +31,17 @@ struct ThreadSuite {
     let repetitions: Int
     let seed: UInt64
 
-    /// Per thread, for the workloads without a trace.
+    /// Per thread, for the workloads without a trace: with one thread or two; more threads do no more than two.
     let operationCount: UInt64
     /// Of the recorded trace.
     let eventLimit: UInt64
 
     static let usualOperationCount: UInt64 = 40_000_000
 
-    /// One workload: its rows, in the order of the allocators, the loop alone last. `trace` is for the recorded threads.
+    /// One workload: its rows, in the order of the allocators, the loop alone last. `trace` is for the recorded threads, which
+    /// bring their number along.
     func measure(
-        _ workload: ReplayRequest.Workload, _ name: String, _ allocators: [Allocator], trace: FlatTrace? = nil
+        _ workload: ReplayRequest.Workload, _ name: String, _ allocators: [Allocator], threadCount: UInt64 = 2, trace: FlatTrace? = nil
     ) throws(BenchError) -> [ThreadRow] {
         let all = allocators + [.null]
         var single = [[Double]](repeating: [], count: all.count)
@@ -48,10 +49,10 @@ struct ThreadSuite {
         for _ in 0..<repetitions {
             for position in all.indices {
                 single[position].append(try throughput(workload, all[position], threadCount: 1, trace))
-                several[position].append(try throughput(workload, all[position], threadCount: trace == nil ? 2 : 0, trace))
+                several[position].append(try throughput(workload, all[position], threadCount: trace == nil ? threadCount : 0, trace))
             }
         }
-        let threadCount = trace?.threadCount ?? 2
+        let threadCount = trace?.threadCount ?? threadCount
         func scalings(_ position: Int) -> [Double] {
             zip(single[position], several[position]).map { one, all in all / (one * Double(threadCount)) }
         }
@@ -72,7 +73,7 @@ struct ThreadSuite {
         var request = ReplayRequest(mode: .threads, allocator: allocator, trace: trace, seed: seed)
         request.workload = workload
         request.threadCount = threadCount
-        request.operationCount = operationCount
+        request.operationCount = threadCount > 2 ? operationCount * 2 / threadCount : operationCount
         request.eventLimit = eventLimit
         let result = try runner.complete(request)
         return Double(result.operation_count) * 1e9 / Double(max(1, result.cold_nanoseconds))

@@ -35,6 +35,10 @@ func code(_ error: DirectoryError) -> UInt32 {
     case .tickExhausted: CISTERN_TICK_EXHAUSTED.rawValue
     case .tooManySnapshots: CISTERN_TOO_MANY_SNAPSHOTS.rawValue
     case .notPinned: CISTERN_NOT_PINNED.rawValue
+    case .noRegion: CISTERN_NO_REGION.rawValue
+    // C has no accesses and no typed roots.
+    case .regionInUse, .regionPinned: CISTERN_REGION_BUSY.rawValue
+    case .invalidRegion, .otherRoot: CISTERN_INVALID_ARGUMENT.rawValue
     case .invalidImage: CISTERN_INVALID_ARGUMENT.rawValue
     }
 }
@@ -116,7 +120,7 @@ public func cisternDirectoryAdd(
     }
 }
 
-private func isText(_ start: UnsafeRawPointer?, _ byteCount: Int) -> Bool { unsafe byteCount >= 0 && (start != nil || byteCount == 0) }
+func isText(_ start: UnsafeRawPointer?, _ byteCount: Int) -> Bool { unsafe byteCount >= 0 && (start != nil || byteCount == 0) }
 
 /// `cistern_directory_mark_changed`; cistern_directory.h says what it does and what can fail.
 @c(cistern_directory_mark_changed)
@@ -272,6 +276,7 @@ public func cisternDirectoryReadStatistics(
     result.name_bytes = read.nameBytes
     result.batch_bytes = read.batchBytes
     result.reader_bytes = read.readerBytes
+    result.owned_region_count = read.ownedRegionCount
     unsafe give(&result, to: statistics)
     return CISTERN_OK.rawValue
 }

@@ -77,7 +77,8 @@ extension RegionDirectory {
         return unsafe try create(name, hash: hash, parent: parent, payload: payload)
     }
 
-    private func create(
+    /// The same for a name that is known to be free. Under the lock.
+    func create(
         _ name: UnsafeRawBufferPointer, hash: UInt32, parent: RegionID, payload: UInt64
     ) throws(DirectoryError) -> RegionID {
         let slot = takeSlot()
@@ -120,7 +121,7 @@ extension RegionDirectory {
     }
 
     /// The record of a region that is alive.
-    private func livingRecord(_ id: RegionID) throws(DirectoryError) -> Ref<cistern_region_record> {
+    func livingRecord(_ id: RegionID) throws(DirectoryError) -> Ref<cistern_region_record> {
         guard let record = record(id) else { throw .unknownRegion }
         guard isLive(record) else { throw .removedRegion(at: Tick(death(record))) }
         return record
@@ -178,7 +179,10 @@ extension RegionDirectory {
     public func markChanged(_ id: RegionID) throws(DirectoryError) {
         lock()
         defer { unlock() }
-        let record = try livingRecord(id)
+        markChanged(try livingRecord(id))
+    }
+
+    func markChanged(_ record: Ref<cistern_region_record>) {
         let part = livePart(record)
         let open = openNumber
         guard part.it.changed != open else { return }
@@ -217,8 +221,10 @@ extension RegionDirectory {
         defer { unlock() }
         guard let record = record(id) else { return nil }
         let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
+        guard hasPart else { return nil }
         // Once released it is 0.
-        return hasPart && livePart(record).it.payload != 0 ? livePart(record).it.payload : nil
+        let payload = payload(record, livePart(record)).it
+        return payload != 0 ? payload : nil
     }
 
     /// Gives a living region another payload and returns the old one, which is the caller's then. Not a change by itself.
@@ -227,9 +233,10 @@ extension RegionDirectory {
     public func setPayload(_ payload: UInt64, of id: RegionID) throws(DirectoryError) -> UInt64 {
         lock()
         defer { unlock() }
-        let part = livePart(try livingRecord(id))
-        let old = part.it.payload
-        part.it.payload = payload
+        let record = try livingRecord(id)
+        let place = self.payload(record, livePart(record))
+        let old = place.it
+        place.it = payload
         return old
     }
 
@@ -343,10 +350,12 @@ extension RegionDirectory {
     }
 
     /// Hands a payload back; at most once, and never 0.
-    func release(_ part: Ref<cistern_live_part>) {
+    func release(_ record: Ref<cistern_region_record>, _ part: Ref<cistern_live_part>) {
         let payload = part.it.payload
         part.it.payload = 0
-        guard payload != 0, header.it.release_function != 0 else { return }
+        guard payload != 0 else { return }
+        if has(CISTERN_RECORD_OWNS_REGION, record) { return disown(UInt32(truncatingIfNeeded: payload)) }
+        guard header.it.release_function != 0 else { return }
         // Safety: the word is the function that the creator gave.
         let function = unsafe unsafeBitCast(UInt(header.it.release_function), to: PayloadRelease.self)
         function(UInt(header.it.release_context), payload)

@@ -43,7 +43,7 @@ extension RegionDirectory {
     @discardableResult
     public func seal(budget: UInt64? = nil, time: UInt64 = 0) throws(DirectoryError) -> SealReport {
         lock()
-        defer { unlock() }
+        defer { unlockAndClose() }
         let tick = openNumber
         guard tick < Tick.last.number else { throw .tickExhausted }
         var report = SealReport()
@@ -61,6 +61,7 @@ extension RegionDirectory {
         }
         collectNotes()
         report.stagedCount = header.it.staged_count
+        if header.it.staged_content != 0 { classifyStagedContents() }
         if header.it.staged_count > 0 { classifyStaged(tick, &report) }
         enforceLimits(&report)
         report.purgedCount = purge(budget ?? max(64, 2 &* report.stagedCount))
@@ -78,7 +79,7 @@ extension RegionDirectory {
     @discardableResult
     public func maintain(budget: UInt64) -> UInt64 {
         lock()
-        defer { unlock() }
+        defer { unlockAndClose() }
         collectNotes()
         _ = purge(budget)
         let left = markers.it.queue_count &+ contents.it.queue_count
@@ -141,7 +142,7 @@ extension RegionDirectory {
         let marks = UInt32(record.it.state) & ~CISTERN_RECORD_STATE_MASK.rawValue
         record.it.state = UInt8(truncatingIfNeeded: marks | CISTERN_RECORD_TOMBSTONE.rawValue)
         guard hang(markers, slot, record, death: tick) else {
-            release(part)
+            release(record, part)
             freeLivePart(partOffset)
             // Born and removed in one tick: no position could need it.
             if record.it.birth < tick { raiseFloor(past: tick) }
@@ -149,11 +150,15 @@ extension RegionDirectory {
             header.it.annihilated_total &+= 1
             return false
         }
-        if has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) || (contents.it.count > 0 && hang(contents, slot, record, death: tick)) {
+        let keepsContent =
+            has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE)
+            || (marks & CISTERN_RECORD_OWNS_REGION.rawValue != 0
+                ? retireContent(part, tick) : contents.it.count > 0 && hang(contents, slot, record, death: tick))
+        if keepsContent {
             part.it.changed = tick
             record.it.state |= UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
         } else {
-            release(part)
+            release(record, part)
             freeLivePart(partOffset)
             record.it.death = tick
         }
@@ -161,7 +166,7 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    private func freeLivePart(_ offset: UInt64) {
+    func freeLivePart(_ offset: UInt64) {
         free(offset, UInt(MemoryLayout<cistern_live_part>.size))
         header.it.live_part_count &-= 1
     }
@@ -185,7 +190,8 @@ extension RegionDirectory {
         while freed < budget {
             let slot = takeFromQueue(contents)
             guard slot != 0 else { break }
-            dropContent(record(slot))
+            let record = record(slot)
+            if state(record) == CISTERN_RECORD_FREE.rawValue { doom(content(slot)) } else { dropContent(record) }
             freed &+= 1
         }
         while freed < budget {
@@ -206,7 +212,7 @@ extension RegionDirectory {
     private func dropContent(_ record: Ref<cistern_region_record>) {
         let part = livePart(record)
         let offset = record.it.death
-        release(part)
+        release(record, part)
         record.it.death = part.it.changed
         record.it.state &= ~UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
         freeLivePart(offset)
@@ -214,6 +220,7 @@ extension RegionDirectory {
 
     /// Gives back everything but the header.
     func releaseEverything() {
+        closeEveryContent()
         for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
             let first = number << 8 &+ 1
             for slot in first..<(first &+ 256) { releaseRecord(record(slot)) }
@@ -237,7 +244,7 @@ extension RegionDirectory {
         let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
         if hasPart {
             let offset = record.it.death
-            release(livePart(record))
+            release(record, livePart(record))
             freeLivePart(offset)
         }
         let byteCount = UInt(record.it.name_byte_count)

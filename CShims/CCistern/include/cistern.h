@@ -99,6 +99,7 @@ typedef enum cistern_status {
   CISTERN_FOREIGN_BATCH = 83,          // another reader's, or another directory's
   CISTERN_EXPIRED = 84,                // the reader held too much; the next poll tells
   CISTERN_FIXED_READER = 85,           // it stays where it began
+  CISTERN_NO_REGION = 95,              // the named region has no memory of its own
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".

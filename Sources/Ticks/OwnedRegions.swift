@@ -170,6 +170,7 @@ extension RegionDirectory {
         var slot = UInt32(truncatingIfNeeded: livePart(record).it.payload)
         while slot != 0, self.record(slot).it.birth >= pin { slot = content(slot).it.older }
         guard slot != 0 else { throw .unknownRegion }
+        assert(content(slot).it.changed == 0 || content(slot).it.changed >= pin, "what a snapshot sees has gone")
         return slot
     }
 
@@ -371,6 +372,6 @@ extension RegionDirectory {
         if it.newer != 0, self.content(it.newer).it.older != slot { return false }
         guard it.older != 0 else { return true }
         let older = self.content(it.older).it
-        return older.newer == slot && older.changed == record(slot).it.birth && record(it.older).it.birth < older.changed
+        return older.newer == slot && older.changed <= record(slot).it.birth && record(it.older).it.birth < older.changed
     }
 }

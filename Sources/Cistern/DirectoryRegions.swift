@@ -23,8 +23,8 @@ private struct RootRecord<Root: BitwiseCopyable>: BitwiseCopyable {
 // ```
 //
 // A *root* is any value that needs no deinitialising, such as a pointer to what was built or a struct of some; of elements it is their
-// `UnsafeMutableBufferPointer`. It is kept in the region, which is `read` by it. The memory is the directory's: it goes when the name is removed or the region replaced, at the
-// boundary or with the last snapshot that sees it, and with the directory at the latest.
+// `UnsafeMutableBufferPointer`. It is kept in the region, which is `read` by it. The memory is the directory's: it goes when the name
+// is removed or the region replaced, at the boundary or with the last snapshot that sees it, and with the directory at the latest.
 extension Directory {
     /// Makes a region of the heap with a name.
     ///

@@ -220,11 +220,12 @@ extension RegionDirectory {
 
     /// Gives back everything but the header.
     func releaseEverything() {
-        closeEveryContent()
         for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
             let first = number << 8 &+ 1
             for slot in first..<(first &+ 256) { releaseRecord(record(slot)) }
         }
+        // After the names, which let go of theirs.
+        closeEveryContent()
         var offset = header.it.first_reader
         while offset != 0 {
             let reader: Ref<cistern_reader> = at(offset)

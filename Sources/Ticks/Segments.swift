@@ -37,7 +37,11 @@ extension RegionDirectory {
         guard segment >= segments.it.segment_count else { return true }
         if segment >= segments.it.table_capacity, !growTable(segments) { return false }
         let block = allocate(kind.segmentBytes)
-        guard block != 0 else { return false }
+        guard block != 0 else {
+            // A table made for a first segment that there is no room for would be nobody's.
+            if segments.it.segment_count == 0 { releaseSegments(kind, keeping: 0) }
+            return false
+        }
         let entry: Ref<UInt64> = at(segments.it.table &+ UInt64(segment) &* 8)
         entry.it = block
         segments.it.segment_count = segment &+ 1

@@ -10,7 +10,6 @@
 #define CISTERN_DIRECTORY_H
 
 #include "cistern.h"
-#include "cistern_region.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +21,7 @@ extern "C" {
 #endif
 
 typedef struct cistern_directory cistern_directory;
+typedef struct cistern_region cistern_region;  // cistern_region.h says what one is
 // 1 and up; 0 is no tick. As a reader's position, t means: everything of the ticks before t is known.
 typedef uint64_t cistern_tick;
 // Which region of a directory; 0 is none. Never given to another region while a tombstone names it.

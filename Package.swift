@@ -65,31 +65,35 @@ let package = Package(
             swiftSettings: strict),
         // Helpers that tests need in C: refusing OS tables, threads, child processes.
         .target(name: "CTestSupport", dependencies: ["CVirtualMemory"], path: "Tests/CTestSupport"),
-        .testTarget(
-            name: "VirtualMemoryTests", dependencies: ["VirtualMemory", "CVirtualMemory", "CTestSupport"],
-            swiftSettings: strict),
-        .testTarget(name: "LimitsTests", dependencies: ["Limits", "CVirtualMemory", "CTestSupport"], swiftSettings: strict),
-        .testTarget(
-            name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
+        // Helpers of all test targets: children, threads, seeded numbers, a table that refuses.
+        .target(
+            name: "TestSupport", dependencies: ["CTestSupport", "CVirtualMemory", "HeapCore"], path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(
-            name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport"],
+            name: "VirtualMemoryTests", dependencies: ["VirtualMemory", "CVirtualMemory", "CTestSupport", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(name: "LimitsTests", dependencies: ["Limits", "CVirtualMemory", "CTestSupport", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "HeapTests", dependencies: ["HeapCore", "CHeap", "CVirtualMemory", "CTestSupport", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
-            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "Regions", "CTestSupport"],
+            name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "Regions", "CTestSupport", "TestSupport"],
             swiftSettings: strict),
         // Every call of cistern.h, also for the programs that scripts/check-library.py builds.
         .target(name: "CEveryCall", dependencies: ["CCistern", "CisternC"], path: "Tests/CEveryCall"),
         .testTarget(
-            name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport", "CEveryCall"],
+            name: "CisternTests", dependencies: ["Cistern", "CisternC", "CCistern", "CTestSupport", "TestSupport", "CEveryCall"],
             swiftSettings: strict),
         // A miniature Skip-like runtime, and what the tests do with it.
         .target(name: "CSkipRuntime", dependencies: ["CSkip"], path: "Tests/CSkipRuntime"),
-        .testTarget(name: "SkipTests", dependencies: ["SkipABI", "CSkipRuntime", "CTestSupport"], swiftSettings: strict),
-        .testTarget(name: "BenchTests", dependencies: ["CTestSupport"], swiftSettings: strict),
+        .testTarget(name: "SkipTests", dependencies: ["SkipABI", "CSkipRuntime", "CTestSupport", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "BenchTests", dependencies: ["CTestSupport", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["CisternCommand", "CCommand", "CTestSupport", "CVirtualMemory", "Cistern", "Envelope", "Limits"],
+            dependencies: ["CisternCommand", "CCommand", "CTestSupport", "TestSupport", "CVirtualMemory", "Cistern", "Envelope", "Limits"],
             swiftSettings: strict),
     ]
 )

@@ -46,6 +46,7 @@ LAYERS = {
 }
 TESTS = {
     "CTestSupport": "Tests/CTestSupport",
+    "TestSupport": "Tests/TestSupport",
     "CEveryCall": "Tests/CEveryCall",
     "VirtualMemoryTests": "Tests/VirtualMemoryTests",
     "LimitsTests": "Tests/LimitsTests",

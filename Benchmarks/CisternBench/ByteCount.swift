@@ -36,6 +36,16 @@ enum Decimals {
         return "\(sign)\(whole / unit).\(String(repeating: "0", count: places - fraction.count))\(fraction)"
     }
 
+    /// With a comma every three digits.
+    static func grouped(_ number: UInt64) -> String {
+        var text = ""
+        for (position, digit) in String(number).reversed().enumerated() {
+            if position > 0, position % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return String(text.reversed())
+    }
+
     /// The value with at most three decimals, for JSON.
     static func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
 }

@@ -34,68 +34,29 @@ struct HTMLPage {
 
     var text: String {
         let tables = Tables.means(report.means) + Tables.rows(report.result.rows, allocators, report.result.floors)
-        return """
-            <!DOCTYPE html>
-            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-            <title>cistern-bench</title><style>\(PageStyle.common)\(PageStyle.charts)</style></head><body>
+        let body = """
             <h1>cistern-bench</h1>
             <p class="lead">Real programs' allocations, replayed by each allocator. A shorter bar is better everywhere; a missing one
             means that the allocator did not complete.</p>
             \(means)
             \(Self.figures.map(section).joined())
-            <h2>Details</h2>
-            <details><summary>Machine and command</summary>\(machine)</details>
-            <details><summary>Tables</summary><pre>\(HTMLText.escaped(tables + Tables.threads(report.result.threads)))</pre></details>
-            <details><summary>Raw figures</summary><pre>\(HTMLText.escaped(report.json.page))</pre></details>
-            </body></html>
-
+            \(PageParts.details(report.machine, tables: tables + Tables.threads(report.result.threads), json: report.json))
             """
-    }
-
-    private var machine: String {
-        let items = report.machine.members.map { name, value -> String in
-            let text: String
-            if case .text(let plain) = value { text = plain } else { text = value.line }
-            return "<li>\(HTMLText.escaped(name)): \(HTMLText.escaped(text))</li>"
-        }
-        return "<ul>\(items.joined(separator: "\n"))</ul>"
+        return PageParts.page(title: "cistern-bench", style: PageStyle.charts, body: body)
     }
 
     private var means: String {
-        guard !report.means.isEmpty else { return "" }
-        let charts = Self.figures.map { figure in
-            chart(figure.title, report.means.map { ($0.allocator, figure.ofMeans($0)) })
-        }
-        return """
-            <h2>All traces together</h2><p class="lead">Geometric means; times relative to glibc.</p>
-            <div class="charts">\(charts.joined())</div>
-
-            """
+        PageParts.section(
+            "All traces together", "Geometric means; times relative to glibc.",
+            Self.figures.map { figure in PageParts.chart(figure.title, report.means.map { ($0.allocator, figure.ofMeans($0)) }) })
     }
 
     private func section(_ figure: Figure) -> String {
-        let charts = report.result.floors.map { floor in
-            chart(floor.trace, report.result.rows.filter { $0.trace == floor.trace }.map { ($0.allocator, figure.ofRow($0)) })
-        }
-        return """
-            <h2>\(HTMLText.escaped(figure.title))</h2><p class="lead">\(HTMLText.escaped(figure.meaning))</p>
-            <div class="charts">\(charts.joined())</div>
-
-            """
-    }
-
-    /// Bars from zero, the longest as wide as the card allows.
-    private func chart(_ title: String, _ values: [(allocator: String, value: Double?)]) -> String {
-        guard let highest = values.compactMap(\.value).max(), highest > 0 else { return "" }
-        let bars = values.map { allocator, value in
-            let width = Decimals.text((value ?? 0) / highest * 52, places: 1)
-            let kind = allocator == Allocator.cistern.name ? "bar cistern" : "bar"
-            return """
-                <div class="\(kind)"><span class="name">\(HTMLText.escaped(allocator))</span>\
-                <span class="fill" style="width:\(width)%"></span>\
-                <span class="value">\(value.map { Decimals.text($0, places: 2) } ?? "not completed")</span></div>
-                """
-        }
-        return "<div class=\"chart\"><h3>\(HTMLText.escaped(title))</h3>\(bars.joined())</div>"
+        PageParts.section(
+            figure.title, figure.meaning,
+            report.result.floors.map { floor in
+                let rows = report.result.rows.filter { $0.trace == floor.trace }
+                return PageParts.chart(floor.trace, rows.map { ($0.allocator, figure.ofRow($0)) })
+            })
     }
 }

@@ -38,13 +38,9 @@ struct HandOverCommand {
         }
         let (rows, context) = figures(peaks, method, repetitions)
         for row in context + rows { print(row.line) }
-        let report = JSON.object([
-            ("machine", machine.json), ("rows", .list(rows.map(\.json))), ("context", .list(context.map(\.json))),
-        ])
+        let report = TargetRow.document(machine, rows, [("context", .list(context.map(\.json)))])
         if let path = options.jsonPath { try System.writeFile(path, report.page) }
-        let isMet = rows.allSatisfy(\.isMet)
-        if !isMet { System.writeToStandardError("cistern-bench: a hand-over takes more than its target\n") }
-        return isMet ? 0 : BenchError.failureCode
+        return TargetRow.verdict(rows)
     }
 
     /// Name and arguments of each run: the two alone, and every way of starting one from the other.
@@ -55,31 +51,31 @@ struct HandOverCommand {
             }
     }
 
-    private func figures(_ peaks: [String: [Peak]], _ method: String, _ repetitions: Int) -> (rows: [GatedRow], context: [GatedRow]) {
+    private func figures(_ peaks: [String: [Peak]], _ method: String, _ repetitions: Int) -> (rows: [TargetRow], context: [TargetRow]) {
         func median(_ name: String, _ figure: (Peak) -> Double) -> Double {
             Statistics.median((peaks[name] ?? []).map(figure)) ?? .nan
         }
         let how = "\(method), median of \(repetitions)"
         let sampled = "sum of PSS sampled every \(Self.sampleMilliseconds) ms, median of \(repetitions)"
         let larger = max(median("parent") { Double($0.bytes) }, median("child") { Double($0.bytes) })
-        func ratio(_ name: String, target: Double?) -> GatedRow {
-            GatedRow(
+        func ratio(_ name: String, target: Double?) -> TargetRow {
+            TargetRow(
                 name: "handover.\(name).ratio", value: median(name) { Double($0.bytes) } / larger, unit: "ratio", target: target,
                 method: "peak of both together over the larger of the two alone; \(how)")
         }
-        var context: [GatedRow] = []
+        var context: [TargetRow] = []
         for (name, _) in Self.runs {
             context.append(
-                GatedRow(name: "handover.\(name).peak", value: median(name) { Double($0.bytes) } / 1e6, unit: "MB", method: how))
+                TargetRow(name: "handover.\(name).peak", value: median(name) { Double($0.bytes) } / 1e6, unit: "MB", method: how))
         }
         for (name, _) in Self.runs where !method.hasPrefix("sum") {
             context.append(
-                GatedRow(
+                TargetRow(
                     name: "handover.\(name).sampled", value: median(name) { Double($0.sampledBytes) } / 1e6, unit: "MB", method: sampled))
         }
         for (name, _) in Self.runs {
             context.append(
-                GatedRow(name: "handover.\(name).time", value: median(name, \.milliseconds), unit: "ms", method: "start to end"))
+                TargetRow(name: "handover.\(name).time", value: median(name, \.milliseconds), unit: "ms", method: "start to end"))
         }
         context.append(ratio("plain", target: nil))
         return ([ratio("release", target: Self.target), ratio("exec", target: Self.target)], context)

@@ -31,8 +31,8 @@ struct Main {
         let store = try TraceStore(traceDirectory: options.traceDirectory, cacheDirectory: options.cacheDirectory)
         if options.command == .list { return try list(store, runner) }
         if options.command == .regions {
-            try RegionCommand(runner: runner, options: options, arguments: arguments, cacheDirectory: store.cacheDirectory).run(store)
-            return 0
+            return try RegionCommand(runner: runner, options: options, arguments: arguments, cacheDirectory: store.cacheDirectory)
+                .run(store)
         }
         if options.command == .map { return try MapCommand(options: options).run(store) }
         if options.command == .handover {

@@ -11,12 +11,12 @@ struct MapPage {
             <title>The heap of \(name), page by page</title>
             <style>\(PageStyle.common)\(PageStyle.map)</style></head><body>
             <header><button id="theme" type="button">Light / dark</button><h1>The heap of \(name), page by page</h1>
-            <p class="lead">One Cistern heap of <b>\(megabytes(run.capacityBytes))</b> replays the \(Self.grouped(run.eventsDone))
+            <p class="lead">One Cistern heap of <b>\(megabytes(run.capacityBytes))</b> replays the \(Decimals.grouped(run.eventsDone))
             recorded allocations, resizes and frees of <b>\(name)</b>. Left to right is time, counted in those events.</p>
             \(warning)</header>
             <div class="tiles">\(tiles)</div>
             \(Self.body)
-            <footer>cistern-bench map. MB are millions of bytes; a cell is \(Self.grouped(recording.cellBytes)) bytes. What is
+            <footer>cistern-bench map. MB are millions of bytes; a cell is \(Decimals.grouped(recording.cellBytes)) bytes. What is
             resident was asked of the kernel at \(recording.columns.count) moments of the run; the program's own bytes were all
             written.</footer>
             <script>const D=\(data);\(Self.script)</script>
@@ -28,7 +28,7 @@ struct MapPage {
     private var warning: String {
         guard run.eventsDone < run.eventCount else { return "" }
         return """
-            <p class="warning"><b>Out of memory</b> at event \(Self.grouped(run.eventsDone)) of \(Self.grouped(run.eventCount)):
+            <p class="warning"><b>Out of memory</b> at event \(Decimals.grouped(run.eventsDone)) of \(Decimals.grouped(run.eventCount)):
             the heap said no there, and the picture ends.</p>
             """
     }
@@ -55,16 +55,6 @@ struct MapPage {
     }
 
     private func megabytes(_ byteCount: UInt64) -> String { ByteCount.megabytes(byteCount) + " MB" }
-
-    /// With a comma every three digits.
-    static func grouped(_ number: UInt64) -> String {
-        var text = ""
-        for (position, digit) in String(number).reversed().enumerated() {
-            if position > 0, position % 3 == 0 { text.append(",") }
-            text.append(digit)
-        }
-        return String(text.reversed())
-    }
 
     private static let body = """
         <section><h2>How much</h2>

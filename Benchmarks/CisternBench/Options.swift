@@ -27,8 +27,10 @@ struct Options {
         usage: cistern-bench [options]            measure all general traces with every allocator that is installed
                cistern-bench run [options]        one replay of each trace and allocator named
                cistern-bench threads [options]    the threaded workloads alone
-               cistern-bench regions [options]    regions beside a bump pointer, obstack and malloc, and on traces (--quick, --json)
-               cistern-bench ticks [options]      directories, tombstones and readers; --operations N: regions in a batch (1000000)
+               cistern-bench regions [options]    regions beside a bump pointer, obstack and malloc, and on traces of regions;
+                                                  --quick, --json, --html; --operations N: objects that are counted (100000)
+               cistern-bench ticks [options]      directories, tombstones and readers; --quick, --json, --html; --operations N:
+                                                  regions in a batch (1000000)
                cistern-bench handover [options]   peak memory of a parent and the child it hands its memory to; --quick, --json,
                                                   --sampled: by samples even where a control group can be made
                cistern-bench map [options]        a picture of the heap over the run of one trace: --trace T --html FILE

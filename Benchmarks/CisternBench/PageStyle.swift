@@ -36,7 +36,9 @@ enum PageStyle {
         h3 { font-size: 1em; margin: 0 0 .4em; }
         .bar { display: flex; align-items: center; margin: 3px 0; font-size: 13px; }
         .name { flex: 0 0 6.5em; }
-        .fill { height: 1em; background: var(--peer); border-radius: 2px; }
+        .four { grid-template-columns: repeat(auto-fill, minmax(275px, 1fr)); }
+        .named .name { flex-basis: 8.4em; }
+        .fill { flex: none; height: 1em; background: var(--peer); border-radius: 2px; }
         .cistern .fill { background: var(--live); }
         .cistern .name, .cistern .value { font-weight: 600; }
         .value { padding-left: .5em; white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -44,6 +46,19 @@ enum PageStyle {
         summary { cursor: pointer; }
         pre { overflow-x: auto; background: var(--card); padding: 1em; font-size: 12px; border-radius: 8px; }
         li { overflow-wrap: anywhere; }
+
+        """
+
+    /// The table of figures.
+    static let figures = """
+        .wide { overflow-x: auto; }
+        table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+        th, td { text-align: right; padding: .15em 1em; border-bottom: 1px solid var(--line); }
+        th:first-child, td:first-child, .unit { text-align: left; }
+        th:first-child, td:first-child { padding-left: 0; }
+        th.unit, td.unit { padding-left: 0; color: var(--soft); }
+        th { color: var(--soft); font-weight: 400; }
+        td.missed { color: var(--warn); font-weight: 600; }
 
         """
 

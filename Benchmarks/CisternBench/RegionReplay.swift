@@ -9,6 +9,9 @@ struct RegionTrace {
 
     /// The traces of regions in the trace directory.
     static let names = ["skfmt-small", "skfmt-service", "skfmt-parser", "skfmt-constants"]
+
+    /// What the names of a trace's rows begin with.
+    static func rowPrefix(_ name: String) -> String { "skfmt." + name.dropFirst("skfmt-".count) }
 }
 
 extension TraceStore {
@@ -17,15 +20,13 @@ extension TraceStore {
         guard let directory = traceDirectory, let source = System.resolved("\(directory)/\(name).trace.gz") else {
             throw .badInput("no trace \(name) in \(traceDirectory ?? "Benchmarks/Traces"); --traces DIR tells where it is")
         }
-        guard System.makeDirectory(cacheDirectory) else {
-            throw BenchError("cannot write to the cache directory \(cacheDirectory); --cache DIR names another")
-        }
+        try makeCache()
         let flat = "\(cacheDirectory)/\(name).regions"
         var header = creplay_region_header()
         // Safety: both calls read two texts and write one header, and keep no pointer.
         if unsafe !creplay_region_flat_is_current(source, flat, &header) {
             let status = unsafe creplay_region_convert(source, flat, &header)
-            if status != CREPLAY_CONVERTED.rawValue { throw .badInput("\(source): cannot be unpacked (\(status))") }
+            if status != CREPLAY_CONVERTED.rawValue { throw TraceStore.error(creplay_convert_status(status), source, cacheDirectory) }
         }
         return RegionTrace(
             name: name, path: flat, regionAllocationCount: header.region_allocation_count, peakLiveBytes: header.peak_live_bytes)

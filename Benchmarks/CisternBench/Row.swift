@@ -103,30 +103,3 @@ struct Means {
         ])
     }
 }
-
-/// One figure and what it ought to be.
-struct TargetRow {
-    var name: String
-    var value: Double
-    var unit: String
-    /// At most this; nil: shown only.
-    var target: Double?
-
-    var isMet: Bool { target.map { value <= $0 } ?? true }
-
-    /// On one line.
-    var json: JSON {
-        var members: [(String, JSON)] = [("name", JSON.text(name)), ("value", JSON.number(value)), ("unit", JSON.text(unit))]
-        guard let target else { return JSON.object(members + [("target", JSON.null), ("met", JSON.null)]) }
-        members.append(("target", JSON.number(target)))
-        members.append(("met", JSON.bool(isMet)))
-        return JSON.object(members)
-    }
-
-    /// The file of a command that measures against targets.
-    static func document(_ machine: Machine, _ rows: [TargetRow], notes: [String]) -> JSON {
-        let rowList: [JSON] = rows.map { $0.json }
-        let noteList: [JSON] = notes.map { JSON.text($0) }
-        return JSON.object([("machine", JSON.object(machine.members)), ("rows", JSON.list(rowList)), ("notes", JSON.list(noteList))])
-    }
-}

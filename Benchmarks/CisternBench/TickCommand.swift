@@ -14,11 +14,11 @@ struct TickCommand {
             say: { System.writeToStandardError("\($0)\n") })
         let rows = try suite.run()
         for row in rows { print(row.line) }
-        let page = JSON.object([("machine", .object(machine.members)), ("rows", .list(rows.map(\.json)))]).page
-        if let path = options.jsonPath { try System.writeFile(path, page) }
-        if let path = options.htmlPath { try System.writeFile(path, try TickPage(suite: suite, machine: machine, rows: rows).text()) }
-        let broken = rows.filter { $0.isMet == false && $0.unit != "ns" && $0.unit != "ms" }
-        for row in broken { System.writeToStandardError("cistern-bench: \(row.line)\n") }
-        return broken.isEmpty ? 0 : BenchError.failureCode
+        let json = TargetRow.document(machine, rows, [("notes", .list(TickPage.notes.map { .text($0) }))])
+        if let path = options.jsonPath { try System.writeFile(path, json.page) }
+        if let path = options.htmlPath {
+            try System.writeFile(path, try TickPage(suite: suite, machine: machine, rows: rows, json: json).text())
+        }
+        return TargetRow.verdict(rows)
     }
 }

@@ -4,7 +4,29 @@ import Cistern
 struct TickPage {
     let suite: TickSuite
     let machine: Machine
-    let rows: [TickRow]
+    let rows: [TargetRow]
+    let json: JSON
+
+    /// How the figures were taken.
+    static let notes = [
+        "ns: medians over batches of a million operations; --operations N makes a batch of N, and then names with 1e6 mean N, with "
+            + "1e7 ten times N, with 1e4 a hundredth of N. Counts and bytes are exact.",
+        "seal.idle: a boundary with nothing to do, beside a million tombstones or ten million living regions; touched: records it "
+            + "looked at",
+        "stage: one removal in the open tick. classify: the boundary after a million removals, nothing freed. free.inOrder: one record "
+            + "freed after the reader that held all of them has gone",
+        "step4096.max: the longest step of 4,096 frees, each step's time its median over the batches, of records that 64 readers held in "
+            + "turn and that were removed in random order; free.scattered: one such free; drop.pins64: taking notice that those readers "
+            + "have gone",
+        "seal.removals1000: boundaries in the run of the chart, with a thousand removals at a tick",
+        "held.stuckAndFast: tombstones at the end of the run in the chart; at most the sum, over the ticks that some reader stands at, "
+            + "of the regions alive then",
+        "tombstone.bytes: beside the name; tombstone.bytesWithTables: with the tables of names and chunks",
+        "acknowledge: by readers in turn, each with something to acknowledge. min: one of 10, or 10,000, cursors moves, a boundary "
+            + "takes notice, and the oldest cursor is asked for",
+        "slope: 30,000 regions come and go under a reader that keeps up; what the heap's own total grew by, for each",
+        "dictionary: the standard library's, as a million tombstones that a boundary looks through, and as a table of names",
+    ]
 
     private static let width = 900.0
     private static let height = 320.0
@@ -13,29 +35,27 @@ struct TickPage {
         let live = max(100, suite.batchSize / 100)
         let horizon = try TickSuite.churn(mode: .horizon, live: live, removals: suite.batchSize, samples: 100)
         let interval = try TickSuite.churn(mode: .interval, live: live, removals: suite.batchSize, samples: 100)
-        let list = machine.members.map { "<li>\(HTMLText.escaped($0.0)): \(HTMLText.escaped($0.1.line))</li>" }.joined(separator: "\n")
-        return """
-            <!DOCTYPE html>
-            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-            <title>cistern-bench ticks</title><style>\(PageStyle.common)\(PageStyle.charts)\(Self.style)</style></head><body>
+        let step = Self.roundStep(horizon.held)
+        let top = (horizon.held + step - 1) / step * step
+        let bound = height(interval.bound, of: top)
+        let body = """
             <h1>Tombstones retained</h1>
-            <p class="lead">\(live) regions are alive; each one that is removed is replaced at once. One reader stands still from the
-            beginning, one keeps up. A heap that keeps all tombstones since the slowest reader (<b class="horizon">horizon</b>) keeps one
-            for every removal; one that keeps what some reader can still ask for (<b class="interval">interval</b>) stays below its
-            bound of \(interval.bound).</p>
-            <svg viewBox="-70 -22 \(Self.width + 240) \(Self.height + 70)" role="img" aria-label="tombstones over removals">
-            \(axes(most: horizon.held))
-            <path class="bound" d="M0 \(place(height(UInt64(interval.bound), of: horizon.held)))H\(Self.width)"/>
-            \(line(horizon, of: horizon.held, "horizon"))
-            \(line(interval, of: horizon.held, "interval"))
-            \(label("horizon: \(MapPage.grouped(horizon.held))", horizon.held, of: horizon.held, "horizon"))
-            \(label("interval: \(MapPage.grouped(interval.held))", interval.held, of: horizon.held, "interval"))
+            <p class="lead">\(Decimals.grouped(UInt64(live))) regions are alive; each one that is removed is replaced at once. One reader
+            stands still from the beginning, one keeps up. A heap that keeps all tombstones since the slowest reader
+            (<b class="horizon">horizon</b>) keeps one for every removal; one that keeps what some reader can still ask for
+            (<b class="interval">interval</b>) stays below its bound of \(Decimals.grouped(interval.bound)).</p>
+            <svg viewBox="-95 -34 \(Self.width + 265) \(Self.height + 82)" role="img" aria-label="tombstones over removals">
+            \(axes(step: step, top: top))
+            <path class="bound" d="M0 \(place(bound))H\(Self.width)"/>
+            <text x="\(Self.width - 8)" y="\(place(bound - 7))" text-anchor="end">bound: \(Decimals.grouped(interval.bound))</text>
+            \(line(horizon, of: top, "horizon"))
+            \(line(interval, of: top, "interval"))
+            \(label("horizon: \(Decimals.grouped(horizon.held))", horizon.held, of: top, "horizon"))
+            \(label("interval: \(Decimals.grouped(interval.held))", interval.held, of: top, "interval"))
             </svg>
-            <h2>Figures</h2><table><tr><th>what</th><th>measured</th><th>at most</th><th></th></tr>\(rows.map(tableRow).joined())</table>
-            <h2>Details</h2><details><summary>Machine and command</summary><ul>\(list)</ul></details>
-            </body></html>
-
+            \(PageParts.figures(rows))\(PageParts.details(machine, notes: Self.notes, json: json))
             """
+        return PageParts.page(title: "cistern-bench ticks", style: PageStyle.charts + PageStyle.figures + Self.style, body: body)
     }
 
     private static let style = """
@@ -48,11 +68,6 @@ struct TickPage {
         polyline.interval { stroke: var(--live); }
         svg text.horizon, b.horizon { fill: var(--resident); color: var(--resident); font-weight: 600; }
         svg text.interval, b.interval { fill: var(--live); color: var(--live); font-weight: 600; }
-        table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
-        th, td { text-align: right; padding: .15em 1em; border-bottom: 1px solid var(--line); }
-        th:first-child, td:first-child { text-align: left; padding-left: 0; }
-        th { color: var(--soft); font-weight: 400; }
-        td.missed { color: var(--warn); font-weight: 600; }
 
         """
 
@@ -60,20 +75,28 @@ struct TickPage {
 
     private func height(_ count: UInt64, of most: UInt64) -> Double { Self.height * (1 - Double(count) / Double(max(1, most))) }
 
-    /// Five steps of each axis, with their numbers.
-    private func axes(most: UInt64) -> String {
+    /// A step of 1, 2 or 5 times a power of ten, of which five or fewer reach past a number.
+    private static func roundStep(_ most: UInt64) -> UInt64 {
+        var power: UInt64 = 1
+        while power * 50 < most { power *= 10 }
+        return [1, 2, 5].map { $0 * power }.first { $0 * 5 >= most } ?? power * 10
+    }
+
+    /// Lines across with their numbers, and numbers of removals below.
+    private func axes(step: UInt64, top: UInt64) -> String {
         var text = ""
-        for step in UInt64(0)...5 {
-            let count = most * step / 5
-            let up = height(count, of: most)
-            let across = Self.width * Double(step) / 5
-            let removals = MapPage.grouped(UInt64(suite.batchSize) * step / 5)
+        for count in stride(from: 0, through: top, by: Int(step)) {
+            let up = height(count, of: top)
             text += "<path d=\"M0 \(place(up))H\(Self.width)\"/>"
-            text += "<text x=\"-8\" y=\"\(place(up + 4))\" text-anchor=\"end\">\(MapPage.grouped(count))</text>"
+            text += "<text x=\"-8\" y=\"\(place(up + 4))\" text-anchor=\"end\">\(Decimals.grouped(count))</text>"
+        }
+        for part in UInt64(0)...5 {
+            let across = Self.width * Double(part) / 5
+            let removals = Decimals.grouped(UInt64(suite.batchSize) * part / 5)
             text += "<text x=\"\(place(across))\" y=\"\(place(Self.height + 20))\" text-anchor=\"middle\">\(removals)</text>"
         }
-        return text + "<text x=\"\(Self.width)\" y=\"\(place(Self.height + 38))\" text-anchor=\"end\">removals</text>"
-            + "<text x=\"-60\" y=\"-10\">tombstones</text>"
+        return text + "<text x=\"\(Self.width)\" y=\"\(place(Self.height + 40))\" text-anchor=\"end\">removals</text>"
+            + "<text x=\"-8\" y=\"-16\" text-anchor=\"end\">tombstones</text>"
     }
 
     private func line(_ churn: TickSuite.Churn, of most: UInt64, _ kind: String) -> String {
@@ -86,13 +109,5 @@ struct TickPage {
 
     private func label(_ text: String, _ count: UInt64, of most: UInt64, _ kind: String) -> String {
         "<text class=\"\(kind)\" x=\"\(Self.width + 8)\" y=\"\(place(height(count, of: most) + 4))\">\(HTMLText.escaped(text))</text>"
-    }
-
-    private func tableRow(_ row: TickRow) -> String {
-        func number(_ value: Double) -> String { Decimals.text(value, places: value < 100 ? 2 : 0) + " " + row.unit }
-        var bound = ""
-        if case .most(let most) = row.bound { bound = number(most) }
-        let verdict = row.isMet.map { $0 ? "<td>met</td>" : "<td class=\"missed\">not met</td>" } ?? "<td></td>"
-        return "<tr><td>\(HTMLText.escaped(row.name))</td><td>\(number(row.value))</td><td>\(bound)</td>\(verdict)</tr>"
     }
 }

@@ -15,18 +15,19 @@ struct TickSuite {
     /// Enough for `count` regions that live at once: records, live parts, names and their table.
     private func capacity(_ count: Int) -> UInt64 { UInt64(count) * 260 + (32 << 20) }
 
-    func run() throws(BenchError) -> [TickRow] {
-        var rows: [TickRow] = []
+    func run() throws(BenchError) -> [TargetRow] {
+        var rows: [TargetRow] = []
         say("boundaries with nothing to do")
         rows += try idleSeals()
         say("removals: stage, classify, free")
         rows += try removals()
         say("steps of 4096")
-        rows.append(try worstStep())
+        rows += try scattered()
         say("a stuck reader beside a fast one")
         rows += try stuckAndFast()
+        rows += try sealsOfThousand()
         say("readers")
-        rows.append(try acknowledgements())
+        rows += try acknowledgements()
         rows += try minimum()
         say("slope")
         rows.append(try slope())
@@ -39,7 +40,7 @@ struct TickSuite {
 
     // MARK: Idle
 
-    private func idleSeals() throws(BenchError) -> [TickRow] {
+    private func idleSeals() throws(BenchError) -> [TargetRow] {
         let retained = try TickField(capacityBytes: capacity(batchSize))
         let ids = try retained.fill(batchSize)
         _ = try retained.seal()
@@ -58,9 +59,9 @@ struct TickSuite {
         _ = try live.attachAndSeal()
         let withLive = try timeSeals(live)
         return [
-            TickRow(name: "seal.idle.retained1e6", value: withRetained, unit: "ns", bound: .most(150)),
-            TickRow(name: "seal.idle.live1e7", value: withLive, unit: "ns", bound: .most(150)),
-            TickRow(name: "seal.idle.touched", value: Double(touched), unit: "records", bound: .most(0)),
+            TargetRow(name: "seal.idle.retained1e6", value: withRetained, unit: "ns", target: 150),
+            TargetRow(name: "seal.idle.live1e7", value: withLive, unit: "ns", target: 150),
+            TargetRow(name: "seal.idle.touched", value: Double(touched), unit: "records", target: 0),
         ]
     }
 
@@ -77,7 +78,7 @@ struct TickSuite {
 
     // MARK: Removals
 
-    private func removals() throws(BenchError) -> [TickRow] {
+    private func removals() throws(BenchError) -> [TargetRow] {
         var stage: [Double] = []
         var classify: [Double] = []
         var free: [Double] = []
@@ -111,23 +112,25 @@ struct TickSuite {
             guard field.directory.statistics().purgedTotal == UInt64(batchSize) else { throw BenchError("ticks: not all freed") }
         }
         return [
-            TickRow(name: "stage", value: median(stage), unit: "ns", bound: .most(40)),
-            TickRow(name: "classify", value: median(classify), unit: "ns", bound: .most(40)),
-            TickRow(name: "free.inOrder", value: median(free), unit: "ns", bound: .most(40)),
-            TickRow(name: "tombstone.bytes", value: recordBytes, unit: "bytes", bound: .most(40)),
-            TickRow(name: "tombstone.bytesWithTables", value: withTables, unit: "bytes"),
+            TargetRow(name: "stage", value: median(stage), unit: "ns", target: 40),
+            TargetRow(name: "classify", value: median(classify), unit: "ns", target: 40),
+            TargetRow(name: "free.inOrder", value: median(free), unit: "ns", target: 40),
+            TargetRow(name: "tombstone.bytes", value: recordBytes, unit: "bytes", target: 40),
+            TargetRow(name: "tombstone.bytesWithTables", value: withTables, unit: "bytes"),
         ]
     }
 
     /// Regions are removed in random order over 64 ticks with a reader at each, so that what one reader's going frees lies
-    /// scattered; then all go, and the longest step counts. The median of the runs: a step that the system interrupts is no
-    /// step of ours.
-    private func worstStep() throws(BenchError) -> TickRow {
-        var worst: [Double] = []
-        for run in 0..<max(3, batchCount) {
+    /// scattered; then all go. Every batch does the same, step by step, and a step's time is its median over them: one that the
+    /// system interrupts is no step of ours.
+    private func scattered() throws(BenchError) -> [TargetRow] {
+        var drop: [Double] = []
+        var free: [Double] = []
+        var steps: [[Double]] = []
+        for _ in 0..<max(3, batchCount) {
             let field = try TickField(capacityBytes: capacity(batchSize))
             var ids = try field.fill(batchSize)
-            var random = TickRandom(seed: UInt64(run + 1))
+            var random = TickRandom(seed: 1)
             for index in ids.indices { ids.swapAt(index, index + random.below(ids.count - index)) }
             _ = try field.seal()
             var readers: [ReaderHandle] = []
@@ -139,24 +142,46 @@ struct TickSuite {
                 _ = try field.seal(budget: 0)
             }
             for reader in readers { field.directory.cancel(reader) }
-            var most = 0.0
             var left: UInt64 = 1
-            while left > 0 { most = max(most, Stopwatch.time { left = field.directory.maintain(budget: 4096) }) }
-            worst.append(most / 1e6)
+            drop.append(Stopwatch.time { left = field.directory.maintain(budget: 0) } / 1e6)
+            guard left == UInt64(batchSize) else { throw BenchError("ticks: \(left) to be freed") }
+            var times: [Double] = []
+            while left > 0 { times.append(Stopwatch.time { left = field.directory.maintain(budget: 4096) }) }
+            steps.append(times)
+            free.append(times.reduce(0, +) / Double(batchSize))
         }
-        return TickRow(name: "step4096.max", value: median(worst), unit: "ms", bound: .most(1.5))
+        guard let stepCount = steps.first?.count, steps.allSatisfy({ $0.count == stepCount }) else {
+            throw BenchError("ticks: batches differ")
+        }
+        let longest = (0..<stepCount).map { step in median(steps.map { $0[step] }) }.max() ?? .nan
+        return [
+            TargetRow(name: "step4096.max", value: longest / 1e6, unit: "ms", target: 1.5),
+            TargetRow(name: "free.scattered", value: median(free), unit: "ns", target: 200),
+            TargetRow(name: "drop.pins64", value: median(drop), unit: "ms", target: 0.1),
+        ]
     }
 
     // MARK: Stuck and fast
 
     /// Holds `live` regions alive, replaces them one by one, a hundred at a tick, and lets one reader stand still.
-    private func stuckAndFast() throws(BenchError) -> [TickRow] {
+    private func stuckAndFast() throws(BenchError) -> [TargetRow] {
         let live = max(100, batchSize / 100)
         let interval = try Self.churn(mode: .interval, live: live, removals: batchSize, samples: 1)
         let horizon = try Self.churn(mode: .horizon, live: live, removals: batchSize, samples: 1)
         return [
-            TickRow(name: "held.stuckAndFast", value: Double(interval.held), unit: "tombstones", bound: .most(Double(interval.bound))),
-            TickRow(name: "held.stuckAndFast.horizon", value: Double(horizon.held), unit: "tombstones"),
+            TargetRow(name: "held.stuckAndFast", value: Double(interval.held), unit: "tombstones", target: Double(interval.bound)),
+            TargetRow(name: "held.stuckAndFast.horizon", value: Double(horizon.held), unit: "tombstones"),
+        ]
+    }
+
+    /// The same with a thousand removals at a tick: what their boundaries cost.
+    private func sealsOfThousand() throws(BenchError) -> [TargetRow] {
+        let churn = try Self.churn(mode: .interval, live: max(1000, batchSize / 100), removals: batchSize, perTick: 1000, samples: 1)
+        let times = churn.sealTimes.sorted()
+        return [
+            TargetRow(
+                name: "seal.removals1000.perRemoval", value: times.reduce(0, +) / Double(batchSize), unit: "ns", target: 30),
+            TargetRow(name: "seal.removals1000.p99", value: times[times.count * 99 / 100] / 1e6, unit: "ms", target: 0.04),
         ]
     }
 
@@ -166,9 +191,13 @@ struct TickSuite {
         var bound: UInt64 = 0
         /// Removals so far, tombstones.
         var samples: [(UInt64, UInt64)] = []
+        /// Nanoseconds of each boundary.
+        var sealTimes: [Double] = []
     }
 
-    static func churn(mode: RetentionMode, live: Int, removals: Int, samples: Int) throws(BenchError) -> Churn {
+    static func churn(
+        mode: RetentionMode, live: Int, removals: Int, perTick: Int = 100, samples: Int
+    ) throws(BenchError) -> Churn {
         let field = try TickField(capacityBytes: UInt64(live + removals) * 160 + (32 << 20), mode: mode)
         var ids = try field.fill(live)
         _ = try field.seal()
@@ -179,13 +208,13 @@ struct TickSuite {
         var removed = 0
         var sampled = 0
         while removed < removals {
-            for _ in 0..<min(100, removals - removed) {
+            for _ in 0..<min(perTick, removals - removed) {
                 let index = random.below(ids.count)
                 _ = try field.expect { () throws(DirectoryError) in try field.directory.remove(ids[index]) }
                 ids[index] = try field.create()
                 removed += 1
             }
-            _ = try field.seal()
+            result.sealTimes.append(try Stopwatch.time { () throws(BenchError) in _ = try field.seal() })
             _ = field.directory.acknowledge(fast, try field.poll(fast))
             if removed * samples / removals > sampled || removed == removals {
                 sampled = removed * samples / removals
@@ -202,7 +231,7 @@ struct TickSuite {
 
     // MARK: Readers
 
-    private func acknowledgements() throws(BenchError) -> TickRow {
+    private func acknowledgements() throws(BenchError) -> [TargetRow] {
         let readerCount = max(10, batchSize / 100)
         let field = try TickField(capacityBytes: 64 << 20)
         var readers: [ReaderHandle] = []
@@ -224,16 +253,20 @@ struct TickSuite {
             }
             times.append(time / Double(max(1, batchSize / readerCount) * readerCount))
         }
-        return TickRow(name: "acknowledge", value: median(times), unit: "ns", bound: .most(25))
+        let bytes = Double(field.directory.statistics().readerBytes) / Double(readerCount)
+        return [
+            TargetRow(name: "acknowledge", value: median(times), unit: "ns", target: 25),
+            TargetRow(name: "reader.bytes", value: bytes, unit: "bytes", target: 128),
+        ]
     }
 
     /// One of many cursors moves, a boundary takes notice, and the oldest cursor is asked for. The cursors stand at ten ticks.
-    private func minimum() throws(BenchError) -> [TickRow] {
+    private func minimum() throws(BenchError) -> [TargetRow] {
         let few = try timeMinimum(readerCount: 10)
         let many = try timeMinimum(readerCount: max(100, batchSize / 100))
         return [
-            TickRow(name: "min.cursors10", value: few, unit: "ns"),
-            TickRow(name: "min.cursors1e4", value: many, unit: "ns", bound: .most(1.5 * few)),
+            TargetRow(name: "min.cursors10", value: few, unit: "ns"),
+            TargetRow(name: "min.cursors1e4", value: many, unit: "ns", target: 1.5 * few),
         ]
     }
 
@@ -244,7 +277,7 @@ struct TickSuite {
             if number % max(1, readerCount / 10) == 0 { _ = try field.seal() }
         }
         let moving = try field.attachAndSeal()
-        let turns = max(1, batchSize / 10)
+        let turns = batchSize
         var times: [Double] = []
         var sum: UInt64 = 0
         for _ in 0..<batchCount {
@@ -264,7 +297,7 @@ struct TickSuite {
     // MARK: Slope
 
     /// Cycles of a region that comes and goes under a reader that keeps up; what the heap counts must not grow.
-    private func slope() throws(BenchError) -> TickRow {
+    private func slope() throws(BenchError) -> TargetRow {
         let field = try TickField(capacityBytes: 16 << 20)
         let reader = try field.attachAndSeal()
         let cycles = 30_000
@@ -280,13 +313,13 @@ struct TickSuite {
             if cycle == 99 { first = field.heap.statistics().requestedBytes }
         }
         last = field.heap.statistics().requestedBytes
-        return TickRow(name: "slope.bytesPerCycle", value: Double(last - first) / Double(cycles), unit: "bytes", bound: .most(0))
+        return TargetRow(name: "slope.bytesPerCycle", value: Double(last - first) / Double(cycles), unit: "bytes", target: 0)
     }
 
     // MARK: What it is compared with
 
     /// The obvious way: a dictionary of tombstones that each boundary looks through.
-    private func dictionaries() -> [TickRow] {
+    private func dictionaries() -> [TargetRow] {
         var dead: [UInt64: UInt64] = [:]
         dead.reserveCapacity(batchSize)
         for number in 0..<UInt64(batchSize) { dead[number] = number }
@@ -297,11 +330,12 @@ struct TickSuite {
         let names = (0..<batchSize).map { "region number \($0)" }
         for name in names { named[name] = 1 }
         let namedRemoval = Stopwatch.time { for name in names { named[name] = nil } }
+        precondition(found == 0 && dead.isEmpty && named.isEmpty)
         let each = Double(batchSize)
         return [
-            TickRow(name: "dictionary.scan", value: scan + Double(found + dead.count), unit: "ns"),
-            TickRow(name: "dictionary.remove", value: removal / each, unit: "ns"),
-            TickRow(name: "dictionary.removeByName", value: namedRemoval / each, unit: "ns"),
+            TargetRow(name: "dictionary.scan", value: scan / 1e6, unit: "ms"),
+            TargetRow(name: "dictionary.remove", value: removal / each, unit: "ns"),
+            TargetRow(name: "dictionary.removeByName", value: namedRemoval / each, unit: "ns"),
         ]
     }
 }

@@ -35,12 +35,17 @@ struct TraceStore {
         return traces.map { String($0.dropLast(TraceStore.suffix.count)) }
     }
 
-    /// Unpacks a trace, given by name or by path, unless that has been done already.
-    func open(_ nameOrPath: String) throws(BenchError) -> FlatTrace {
-        let source = try sourcePath(nameOrPath)
+    /// Makes the directory for what is unpacked or copied.
+    func makeCache() throws(BenchError) {
         guard System.makeDirectory(cacheDirectory) else {
             throw BenchError("cannot write to the cache directory \(cacheDirectory); --cache DIR names another")
         }
+    }
+
+    /// Unpacks a trace, given by name or by path, unless that has been done already.
+    func open(_ nameOrPath: String) throws(BenchError) -> FlatTrace {
+        let source = try sourcePath(nameOrPath)
+        try makeCache()
         let flat = "\(cacheDirectory)/\(cacheName(of: source))"
         var header = creplay_flat_header()
         // Safety: both calls read two texts and write one header, and keep no pointer.
@@ -77,10 +82,10 @@ struct TraceStore {
         return last.hasSuffix(suffix) ? String(last.dropLast(suffix.count)) : last
     }
 
-    private static func error(_ status: creplay_convert_status, _ source: String, _ cache: String) -> BenchError {
+    static func error(_ status: creplay_convert_status, _ source: String, _ cache: String) -> BenchError {
         switch status {
         case CREPLAY_NOT_GZIP: return .badInput("\(source): not a trace: not a gzip file")
-        case CREPLAY_NOT_A_TRACE: return .badInput("\(source): not an allocation trace: does not begin with ALLOCTR1")
+        case CREPLAY_NOT_A_TRACE: return .badInput("\(source): not an allocation trace: does not begin as one does")
         case CREPLAY_TRUNCATED: return .badInput("\(source): the trace is cut off before its end")
         case CREPLAY_DAMAGED: return .badInput("\(source): the trace is damaged: its events do not agree with its header")
         case CREPLAY_CACHE_UNWRITABLE: return BenchError("cannot write the unpacked trace to \(cache); --cache DIR names another place")

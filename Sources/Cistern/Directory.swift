@@ -8,7 +8,8 @@ import Ticks
 /// A removal leaves a tombstone only as long as some reader needs it. Time passes in ticks; `seal()` ends one, and what
 /// happened in it is told from then on. All memory is the heap's, and every byte of it comes back.
 ///
-/// Every method may be called from any thread. `String` results use Swift's own memory.
+/// Every method may be called from any thread. `String` results use Swift's own memory. A heap that a fork's child did not inherit
+/// has no directories there either: handles may go in it, and nothing else may be done with them.
 public final class Directory: @unchecked Sendable {
     /// The heap that everything is in.
     public let heap: Heap
@@ -23,7 +24,15 @@ public final class Directory: @unchecked Sendable {
         self.heap = heap
     }
 
-    deinit { core.destroy() }
+    init(_ core: RegionDirectory, in heap: Heap) {
+        self.core = core
+        self.heap = heap
+    }
+
+    deinit { if isInThisProcess { core.destroy() } }
+
+    /// False where the heap is not, in a fork's child that did not inherit it.
+    var isInThisProcess: Bool { heap.core.isInThisProcess }
 
     // MARK: Regions
 
@@ -31,7 +40,7 @@ public final class Directory: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - name: up to 4096 bytes of UTF-8, compared bytewise.
-    ///   - parent: a living region; its removal removes this one too.
+    ///   - parent: a living region, the first owner of this one, which goes with its last.
     ///   - payload: the caller's word; 0 for none.
     /// - Throws: `nameTooLong`, `nameTaken`, `unknownRegion`, `removedRegion`, `outOfCapacity`; nothing has changed then.
     /// - Complexity: linear in the name.
@@ -69,7 +78,8 @@ public final class Directory: @unchecked Sendable {
     /// What is known of an id. Never traps.
     public func status(of id: RegionID) -> NamedRegionStatus { core.status(of: id) }
 
-    /// The parent of a region, `.none` where there is none or it is not known.
+    /// The region that this one was made under; when that went before it, another of its owners. `.none` where there is none or it
+    /// is not known.
     public func parent(of id: RegionID) -> RegionID { core.parent(of: id) }
 
     /// The payload of a living region, or of one removed whose content is kept for a snapshot or by `keepsLastValue`.
@@ -88,7 +98,39 @@ public final class Directory: @unchecked Sendable {
     /// - Throws: `unknownRegion`, `removedRegion`.
     public func markChanged(_ id: RegionID) throws(DirectoryError) { try core.markChanged(id) }
 
-    /// Removes a region and all below it, as one event. Never fails for want of memory.
+    // MARK: Owners
+
+    /// Makes a region an owner of another, beside those that it has, or the first of one that has none: from then on the child
+    /// goes when the last of them does. Readers are not told of it: it changes no name and no content.
+    ///
+    /// - Parameters:
+    ///   - owner: a living region that was made before the child: in an earlier tick, or earlier in the same.
+    ///   - child: a living region.
+    /// - Throws: `unknownRegion`, `removedRegion`, `ownerTooYoung`, `alreadyOwner`; `outOfCapacity`, not for the first owner. Nothing
+    ///   has changed then.
+    /// - Complexity: proportional to the owners of the child or to what the owner shares with others, whichever is less.
+    public func addOwner(_ owner: RegionID, of child: RegionID) throws(DirectoryError) { try core.addOwner(owner, of: child) }
+
+    /// Takes an owner away from a region that lives on: under its other owners, or, when this was the last, without one, until it is
+    /// removed itself or owned anew. Never fails for want of memory.
+    ///
+    /// - Returns: false when the child has no owner now, true as long as it has.
+    /// - Throws: `unknownRegion`, `removedRegion`, `notOwner`; nothing has changed then.
+    /// - Complexity: as `addOwner`.
+    public func removeOwner(_ owner: RegionID, of child: RegionID) throws(DirectoryError) -> Bool {
+        try core.removeOwner(owner, of: child)
+    }
+
+    /// The owners of a living region, its parent first, the others in no order; none for one that is not alive.
+    ///
+    /// - Complexity: linear in the owners.
+    public func owners(of id: RegionID) -> [RegionID] {
+        var owners: [RegionID] = []
+        core.forEachOwner(of: id) { owners.append($0) }
+        return owners
+    }
+
+    /// Removes a region and all whose last owner goes with it, as one event. Never fails for want of memory.
     ///
     /// - Returns: how many regions went.
     /// - Throws: `unknownRegion`, `removedRegion`; under the policy `pushBack`, `retentionExhausted`.

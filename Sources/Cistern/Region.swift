@@ -20,7 +20,7 @@ import Regions
 ///
 /// A region is one thread's at a time, together with its parent and its children: the handle is no `Sendable`, and there is no
 /// region that a thread has "now". The handle of a free-standing region keeps the heap alive. A heap that a fork's child did
-/// not inherit has no regions there either: they must not be used in it.
+/// not inherit has no regions there either: handles that keep the heap may go in it, and nothing else may be done with any.
 ///
 /// Safety: objects are raw memory, and it is the caller who keeps each within its size, and from being used when its region
 /// is gone. In a heap in checked mode bytes of a region that is gone read as 0xDD.
@@ -55,8 +55,12 @@ public struct Region: ~Copyable {
 
     @inlinable @inline(__always)
     deinit {
-        core.dispose()
-        if isKeepingHeap { unsafe heap.release() }
+        guard isKeepingHeap else {
+            core.dispose()
+            return
+        }
+        if unsafe heap.takeUnretainedValue().core.isInThisProcess { core.dispose() }
+        unsafe heap.release()
     }
 
     /// Ends the handle of a scope without closing the region, which is somebody else's from now on, or was all along.

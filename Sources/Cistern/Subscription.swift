@@ -20,7 +20,7 @@ public struct Subscription: ~Copyable, Sendable {
         self.resync = resync
     }
 
-    deinit { if !isDetached { directory.core.cancel(reader) } }
+    deinit { if !isDetached && directory.isInThisProcess { directory.core.cancel(reader) } }
 
     /// What changed in the ticks that are over and that are not acknowledged. An empty answer acknowledges itself.
     ///
@@ -91,7 +91,7 @@ public struct Pin: ~Copyable, Sendable {
         self.reader = reader
     }
 
-    deinit { directory.core.cancel(reader) }
+    deinit { if directory.isInThisProcess { directory.core.cancel(reader) } }
 
     /// The tick that was open when it began: everything before it is known.
     public var tick: Tick { directory.core.statistics(of: reader).acknowledged }

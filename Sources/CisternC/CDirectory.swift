@@ -35,11 +35,13 @@ func code(_ error: DirectoryError) -> UInt32 {
     case .tickExhausted: CISTERN_TICK_EXHAUSTED.rawValue
     case .tooManySnapshots: CISTERN_TOO_MANY_SNAPSHOTS.rawValue
     case .notPinned: CISTERN_NOT_PINNED.rawValue
+    case .ownerTooYoung: CISTERN_OWNER_TOO_YOUNG.rawValue
+    case .alreadyOwner: CISTERN_ALREADY_OWNER.rawValue
+    case .notOwner: CISTERN_NOT_OWNER.rawValue
     case .noRegion: CISTERN_NO_REGION.rawValue
     // C has no accesses and no typed roots.
     case .regionInUse, .regionPinned: CISTERN_REGION_BUSY.rawValue
     case .invalidRegion, .otherRoot: CISTERN_INVALID_ARGUMENT.rawValue
-    case .invalidImage: CISTERN_INVALID_ARGUMENT.rawValue
     }
 }
 
@@ -146,6 +148,48 @@ public func cisternDirectoryRemove(_ handle: OpaquePointer?, _ id: UInt64, _ cou
     } catch {
         return code(error)
     }
+}
+
+/// `cistern_directory_add_owner`; cistern_directory.h says what it does and what can fail.
+@c(cistern_directory_add_owner)
+public func cisternDirectoryAddOwner(_ handle: OpaquePointer?, _ owner: UInt64, _ child: UInt64) -> UInt32 {
+    guard let handle = unsafe handle else { return CISTERN_INVALID_HANDLE.rawValue }
+    do throws(DirectoryError) {
+        try unsafe RegionDirectory(handle).addOwner(RegionID(owner), of: RegionID(child))
+        return CISTERN_OK.rawValue
+    } catch {
+        return code(error)
+    }
+}
+
+/// `cistern_directory_remove_owner`; cistern_directory.h says what it does and what can fail.
+@c(cistern_directory_remove_owner)
+public func cisternDirectoryRemoveOwner(
+    _ handle: OpaquePointer?, _ owner: UInt64, _ child: UInt64, _ isOwned: UnsafeMutablePointer<Bool>?
+) -> UInt32 {
+    guard let handle = unsafe handle else { return CISTERN_INVALID_HANDLE.rawValue }
+    do throws(DirectoryError) {
+        let isLeft = try unsafe RegionDirectory(handle).removeOwner(RegionID(owner), of: RegionID(child))
+        unsafe isOwned?.pointee = isLeft
+        return CISTERN_OK.rawValue
+    } catch {
+        return code(error)
+    }
+}
+
+/// `cistern_directory_copy_owners`; cistern_directory.h says what it does and what can fail.
+@c(cistern_directory_copy_owners)
+public func cisternDirectoryCopyOwners(
+    _ handle: OpaquePointer?, _ id: UInt64, _ owners: UnsafeMutablePointer<UInt64>?, _ capacity: Int
+) -> Int {
+    guard let handle = unsafe handle else { return 0 }
+    let room = unsafe owners == nil ? 0 : max(capacity, 0)
+    var count = 0
+    unsafe RegionDirectory(handle).forEachOwner(of: RegionID(id)) { owner in
+        if count < room { unsafe owners?[count] = owner.number }
+        count += 1
+    }
+    return count
 }
 
 /// `cistern_directory_look_up`; cistern_directory.h says what it does and what can fail.
@@ -276,6 +320,7 @@ public func cisternDirectoryReadStatistics(
     result.name_bytes = read.nameBytes
     result.batch_bytes = read.batchBytes
     result.reader_bytes = read.readerBytes
+    result.owner_bytes = read.ownerBytes
     result.owned_region_count = read.ownedRegionCount
     unsafe give(&result, to: statistics)
     return CISTERN_OK.rawValue

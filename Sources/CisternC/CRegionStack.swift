@@ -16,18 +16,27 @@ private func regionOptions(_ given: UnsafePointer<cistern_region_options>?) -> R
     return RegionOptions(limitBytes: copy.limit_bytes)
 }
 
-/// `cistern_region_create`; cistern_region.h says what it does and what can fail.
-@c(cistern_region_create)
-public func cisternRegionCreate(
-    _ handle: OpaquePointer?, _ options: UnsafePointer<cistern_region_options>?, _ region: UnsafeMutablePointer<OpaquePointer?>?
+/// Opens a region of a heap: looks at what the caller gave, and writes down what `open` gives, which may say why it gives none.
+private func openForCaller(
+    _ handle: OpaquePointer?, _ options: UnsafePointer<cistern_region_options>?, _ region: UnsafeMutablePointer<OpaquePointer?>?,
+    _ open: (BoundedHeap, RegionOptions, inout UInt32) -> BoundedRegion?
 ) -> UInt32 {
     guard let region = unsafe region else { return CISTERN_INVALID_ARGUMENT.rawValue }
     unsafe region.pointee = nil
     guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
     guard let options = unsafe regionOptions(options) else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    guard let opened = heap.openRegion(options) else { return CISTERN_EXHAUSTED.rawValue }
+    var refusal = CISTERN_EXHAUSTED.rawValue
+    guard let opened = open(heap, options, &refusal) else { return refusal }
     unsafe region.pointee = opened.handle
     return CISTERN_OK.rawValue
+}
+
+/// `cistern_region_create`; cistern_region.h says what it does and what can fail.
+@c(cistern_region_create)
+public func cisternRegionCreate(
+    _ handle: OpaquePointer?, _ options: UnsafePointer<cistern_region_options>?, _ region: UnsafeMutablePointer<OpaquePointer?>?
+) -> UInt32 {
+    unsafe openForCaller(handle, options, region) { heap, options, _ in heap.openRegion(options) }
 }
 
 /// `cistern_region_create_child`; cistern_region.h says what it does and what can fail.
@@ -166,25 +175,24 @@ enum RegionStack {
 public func cisternRegionPush(
     _ handle: OpaquePointer?, _ options: UnsafePointer<cistern_region_options>?, _ region: UnsafeMutablePointer<OpaquePointer?>?
 ) -> UInt32 {
-    guard let region = unsafe region else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    unsafe region.pointee = nil
-    guard let heap = unsafe BoundedHeap.alive(handle) else { return CISTERN_INVALID_HANDLE.rawValue }
-    guard let options = unsafe regionOptions(options) else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    if let top = RegionStack.settle(alive: heap), unsafe top.heap.headerPointer == heap.headerPointer {
-        guard let opened = top.openChild(options) else { return code(top.lastRefusal) }
+    unsafe openForCaller(handle, options, region) { heap, options, refusal in
+        if let top = RegionStack.settle(alive: heap), unsafe top.heap.headerPointer == heap.headerPointer {
+            guard let opened = top.openChild(options) else {
+                refusal = code(top.lastRefusal)
+                return nil
+            }
+            opened.isOnStack = true
+            unsafe cistern_region_pile_at(cistern_region_pile_count() - 1).pointee = opened.pile
+            return opened
+        }
+        guard let opened = heap.openRegion(options) else { return nil }
+        guard RegionStack.begin(opened.pile) else {
+            opened.close()
+            return nil
+        }
         opened.isOnStack = true
-        unsafe cistern_region_pile_at(cistern_region_pile_count() - 1).pointee = opened.pile
-        unsafe region.pointee = opened.handle
-        return CISTERN_OK.rawValue
+        return opened
     }
-    guard let opened = heap.openRegion(options) else { return CISTERN_EXHAUSTED.rawValue }
-    guard RegionStack.begin(opened.pile) else {
-        opened.close()
-        return CISTERN_EXHAUSTED.rawValue
-    }
-    opened.isOnStack = true
-    unsafe region.pointee = opened.handle
-    return CISTERN_OK.rawValue
 }
 
 /// `cistern_region_pop`; cistern_region.h says what it does and what can fail.

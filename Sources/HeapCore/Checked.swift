@@ -62,6 +62,9 @@ extension BoundedHeap {
 
     // MARK: The heap itself
 
+    /// False in a fork's child that did not inherit the heap: nothing but its empty header may be touched there. Constant.
+    public var isInThisProcess: Bool { header.it.incarnation != 0 }
+
     /// False for a heap that is not here: one that this fork's child did not inherit, or a checked one that was destroyed, which is
     /// a misuse.
     @inline(__always)

@@ -57,7 +57,7 @@ extension BoundedHeap {
             if _fastPath(top != UInt(bin.it.end)) {
                 Memory.storeWord(top, address)
                 bin.it.top = uintptr_t(top &+ 8)
-                cache.it.requested_byte_count &-= Int64(bitPattern: UInt64(size))
+                cache.it.returned_byte_count &+= Int64(bitPattern: UInt64(size))
                 return
             }
         }

@@ -109,7 +109,7 @@ extension BoundedHeap {
     }
 
     private func add(_ cache: Ref<cistern_cache>, to result: inout HeapStatistics) {
-        result.requestedBytes += cache.it.requested_byte_count
+        result.requestedBytes += cache.it.requested_byte_count &- cache.it.returned_byte_count
         result.slowAllocationCount += cache.it.allocation_slow_count
         result.slowDeallocationCount += cache.it.deallocation_slow_count
         for index in 0..<SizeClass.binCount {

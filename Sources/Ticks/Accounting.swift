@@ -52,6 +52,8 @@ public struct DirectoryStatistics: Equatable, Sendable {
     public var nameBytes: UInt64 = 0
     /// What only living regions need.
     public var livePartBytes: UInt64 = 0
+    /// Owners beyond the first of each region.
+    public var ownerBytes: UInt64 = 0
     /// Events of batches not yet acknowledged.
     public var batchBytes: UInt64 = 0
     /// Readers.
@@ -122,6 +124,7 @@ extension RegionDirectory {
         result.touchedMost = it.touched_most
         result.nameBytes = it.name_byte_count
         result.livePartBytes = it.live_part_count &* UInt64(MemoryLayout<cistern_live_part>.size)
+        result.ownerBytes = it.owner_link_count &* UInt64(MemoryLayout<cistern_owner_link>.size)
         result.batchBytes = it.batch_byte_count
         lockReaders()
         result.readerCount = header.it.reader_count

@@ -43,6 +43,7 @@ extension RegionDirectory {
         markMustStay(reader.it.registered_stored)
     }
 
+    @inline(never)
     private func markMustStay(_ pin: UInt64) {
         guard pin != 0, let index = groupIndex(markers, of: pin) else { return }
         group(markers, index).it.member_marks |= UInt16(CISTERN_GROUP_MUST_STAY.rawValue)
@@ -110,6 +111,7 @@ extension RegionDirectory {
         return false
     }
 
+    @inline(never)
     private func violation(_ reader: Ref<cistern_reader>) -> ResyncReason? {
         let limits = limits(of: reader)
         let oldest = oldestPin(reader)
@@ -126,6 +128,7 @@ extension RegionDirectory {
     }
 
     /// True when the reader expired; false when it was warned.
+    @inline(never)
     private func warnOrExpire(_ reader: Ref<cistern_reader>, _ reason: ResyncReason) -> Bool {
         guard readerState(reader) == CISTERN_READER_LAGGING.rawValue else {
             changeState(reader, to: CISTERN_READER_LAGGING)
@@ -142,6 +145,7 @@ extension RegionDirectory {
 
     /// Of the readers that may expire, those of the pin whose going frees most at once; where none frees anything at once, of
     /// the oldest that holds something together with no other but such. Nil when nothing can be let go.
+    @inline(never)
     private func groupToExpire(passed: UInt64) -> UInt32? {
         var best: UInt32?
         var most: UInt64 = 0
@@ -179,6 +183,7 @@ extension RegionDirectory {
 
     /// As long as all together hold too much and something can be let go. A reader that stands with what has to stay is not
     /// made to pay for that.
+    @inline(never)
     private func enforceTotal(_ report: inout SealReport) {
         var passed: UInt64 = 0
         while isOverTotalLimit {

@@ -16,12 +16,22 @@ extension RegionDirectory {
 
     /// Hashes with the lowest `level` bits name buckets; those whose bucket is not there yet use one bit less.
     @inline(__always)
-    private func bucketNumber(_ hash: UInt32) -> UInt32 {
-        let count = header.it.bucket_count
-        let mask = UInt32.max >> UInt32(truncatingIfNeeded: (count &- 1 | 1).leadingZeroBitCount)
+    private func bucketNumber(_ hash: UInt32, _ mask: UInt32) -> UInt32 {
         let number = hash & mask
-        return number < count ? number : hash & (mask >> 1)
+        return number < header.it.bucket_count ? number : hash & (mask >> 1)
     }
+
+    @inline(__always)
+    private func bucketNumber(_ hash: UInt32) -> UInt32 { bucketNumber(hash, bucketMask) }
+
+    /// The bits of a hash that name its bucket, as long as no bucket comes or goes.
+    var bucketMask: UInt32 {
+        UInt32.max >> UInt32(truncatingIfNeeded: (header.it.bucket_count &- 1 | 1).leadingZeroBitCount)
+    }
+
+    /// The first bucket for a hash, where there are buckets.
+    @inline(__always)
+    func bucket(ofHash hash: UInt32, _ mask: UInt32) -> Ref<cistern_name_bucket> { bucket(bucketNumber(hash, mask)) }
 
     @inline(__always)
     private func bucket(_ number: UInt32) -> Ref<cistern_name_bucket> { Ref(place: element(.buckets, number)) }
@@ -99,16 +109,11 @@ extension RegionDirectory {
         return true
     }
 
-    /// Brings the line of a hash closer, for one who takes its name out soon.
+    /// Takes a name out of the buckets that begin with the one for its hash. Needs no memory.
     @inline(__always)
-    func prefetchName(hash: UInt32) { unsafe cistern_prefetch(bucket(bucketNumber(hash)).pointer) }
-
-    /// Takes a name out. Needs no memory.
-    @inline(__always)
-    func removeName(hash: UInt32, slot: UInt32) {
-        let first = bucket(bucketNumber(hash))
+    func removeName(of slot: UInt32, in first: Ref<cistern_name_bucket>) {
         let index = index(of: slot, in: first)
-        guard index < Self.entryCount else { return removeName(slot, after: first) }
+        guard _fastPath(index < Self.entryCount) else { return removeName(slot, after: first) }
         entry(first, index).it = cistern_name_entry()
         header.it.name_count &-= 1
     }
@@ -116,9 +121,9 @@ extension RegionDirectory {
     /// Without a branch for each entry: where a slot stands cannot be foretold.
     @inline(__always)
     private func index(of slot: UInt32, in bucket: Ref<cistern_name_bucket>) -> Int {
-        var found = Self.entryCount
-        for index in 0..<Self.entryCount { found = entry(bucket, index).it.slot == slot ? index : found }
-        return found
+        var places: UInt32 = 1 << UInt32(Self.entryCount)
+        for index in 0..<Self.entryCount { places |= (entry(bucket, index).it.slot == slot ? 1 : 0) << UInt32(index) }
+        return places.trailingZeroBitCount
     }
 
     @inline(never)

@@ -138,47 +138,42 @@ extension RegionDirectory {
         }
     }
 
-    /// Hangs a dead record where its pins want it; false when none does.
-    @inline(__always)
-    func hang(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>, death: UInt64) -> Bool {
-        let count = table.it.count
-        guard count > 0 else { return false }
-        // At a boundary nearly every pin is at or before the death, and what lived long is older than all.
-        let column = group(table, count &- 1).it.low <= death ? count : groups(table, beginningBy: death)
-        let isOld = table.it.ignores_birth != 0 || group(table, 0).it.high > record.it.birth
-        let row = isOld ? 0 : groups(table, endingBy: record.it.birth)
+    /// Address of the list for what was born and died at these ticks; 0 when no pin needs it.
+    func list(_ table: PinTable, birth: UInt64, death: UInt64) -> UInt {
         // What was born and removed in one tick nobody can have seen.
-        guard row < column, record.it.birth < death else { return false }
-        let cell = cell(table, afterGroups: row, onGroup: column &- 1)
-        let tail = cell.it.tail
-        if table.it.is_of_contents == 0 {
-            record.it.next = 0
-            if tail != 0 { self.record(tail).it.next = slot } else { cell.it.head = slot }
-        } else {
-            setNext(table, slot, 0)
-            if tail != 0 { setNext(table, tail, slot) } else { cell.it.head = slot }
-        }
-        cell.it.tail = slot
-        cell.it.count &+= 1
-        let weight = weight(record)
-        cell.it.byte_count &+= weight
-        if death > cell.it.last_death { cell.it.last_death = death }
-        table.it.held_count &+= 1
-        table.it.held_byte_count &+= weight
+        guard birth < death else { return 0 }
+        let column = groups(table, beginningBy: death)
+        let row = table.it.ignores_birth != 0 ? 0 : groups(table, endingBy: birth)
+        return row < column ? UInt(bitPattern: unsafe cell(table, afterGroups: row, onGroup: column &- 1).pointer) : 0
+    }
+
+    /// Hangs a dead record where its pins want it; false when none does.
+    func hang(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>, death: UInt64) -> Bool {
+        let list = list(table, birth: record.it.birth, death: death)
+        guard list != 0 else { return false }
+        setNext(table, slot, 0)
+        hang(table, cistern_cell(head: slot, tail: slot, count: 1, byte_count: weight(record), last_death: death), in: Ref(place: list))
         return true
+    }
+
+    /// Hangs dead records that are linked already.
+    func hang(_ table: PinTable, _ records: cistern_cell, in list: Ref<cistern_cell>) {
+        append(table, records, to: list)
+        table.it.held_count &+= records.count
+        table.it.held_byte_count &+= records.byte_count
+    }
+
+    private func append(_ table: PinTable, _ records: cistern_cell, to list: Ref<cistern_cell>) {
+        if list.it.tail != 0 { setNext(table, list.it.tail, records.head) } else { list.it.head = records.head }
+        list.it.tail = records.tail
+        list.it.count &+= records.count
+        list.it.byte_count &+= records.byte_count
+        if records.last_death > list.it.last_death { list.it.last_death = records.last_death }
     }
 
     private func splice(_ table: PinTable, from source: Ref<cistern_cell>, to destination: Ref<cistern_cell>) {
         guard source.it.head != 0 else { return }
-        if destination.it.tail != 0 {
-            setNext(table, destination.it.tail, source.it.head)
-        } else {
-            destination.it.head = source.it.head
-        }
-        destination.it.tail = source.it.tail
-        destination.it.count &+= source.it.count
-        destination.it.byte_count &+= source.it.byte_count
-        if source.it.last_death > destination.it.last_death { destination.it.last_death = source.it.last_death }
+        append(table, source.it, to: destination)
         source.it = cistern_cell()
     }
 
@@ -291,7 +286,8 @@ extension RegionDirectory {
         }
     }
 
-    private func queueLoose(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>) {
+    /// Puts a dead record that no pin needs into the free queue.
+    func queueLoose(_ table: PinTable, _ slot: UInt32, _ record: Ref<cistern_region_record>) {
         setNext(table, slot, 0)
         if table.it.queue_tail != 0 { setNext(table, table.it.queue_tail, slot) } else { table.it.queue_head = slot }
         table.it.queue_tail = slot

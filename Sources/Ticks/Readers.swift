@@ -35,7 +35,7 @@ public struct ReaderOptions: Sendable {
 
 /// Where a durable reader is, as plain data that the caller stores.
 public struct DurableState: Equatable, Sendable {
-    /// Of the directory; a directory made anew has another.
+    /// Of the directory, and of the life in which it reached this tick; a directory made anew has another.
     public var directoryIdentity: UInt64
     /// Of the reader.
     public var readerSerial: UInt32
@@ -97,7 +97,7 @@ extension RegionDirectory {
         UInt32(reader.it.flags) & flag.rawValue != 0
     }
 
-    /// Which directory this is, in tokens and stored states.
+    /// Which directory this is, and which life of it, in tokens and in states of positions that this life has reached.
     public var identity: UInt64 { header.it.identity }
 
     // MARK: Attach
@@ -170,7 +170,7 @@ extension RegionDirectory {
     }
 
     /// Room for limits follows the record of one that has some, or may get them when it is taken up again.
-    private static func readerBytes(mayHaveLimits: Bool) -> Int {
+    static func readerBytes(mayHaveLimits: Bool) -> Int {
         readerBytes + (mayHaveLimits ? MemoryLayout<cistern_reader_limits>.size : 0)
     }
 
@@ -284,9 +284,8 @@ extension RegionDirectory {
     /// Where a reader is. To be stored by the caller, who then says so with `noteStored` before the reader moves on. That of a
     /// cancelled one has tick 0, at which nothing can be resumed.
     public func durableState(of handle: ReaderHandle) -> DurableState {
-        DurableState(
-            directoryIdentity: header.it.identity, readerSerial: handle.serial,
-            tick: Tick(isCurrent(handle) ? acknowledged(reader(handle)) : 0))
+        let tick = isCurrent(handle) ? acknowledged(reader(handle)) : 0
+        return DurableState(directoryIdentity: identity(at: tick), readerSerial: handle.serial, tick: Tick(tick))
     }
 
     /// Says that a state of a durable reader is stored; the one stored before is let go at the next boundary. By the reader's
@@ -296,9 +295,8 @@ extension RegionDirectory {
     ///   needs, so store a newer one. False also for an expired or cancelled reader.
     public func noteStored(_ handle: ReaderHandle, _ state: DurableState) -> Bool {
         let reader = reader(handle)
-        guard state.directoryIdentity == header.it.identity, state.readerSerial == handle.serial,
-            isCurrent(handle), hasFlag(CISTERN_READER_IS_DURABLE, reader), !isExpired(reader),
-            state.tick.number == acknowledged(reader) || state.tick.number == stored(reader)
+        guard isOfThisHistory(state), state.readerSerial == handle.serial, isCurrent(handle), hasFlag(CISTERN_READER_IS_DURABLE, reader),
+            !isExpired(reader), state.tick.number == acknowledged(reader) || state.tick.number == stored(reader)
         else { return false }
         unsafe cistern_reader_stored_store(reader.pointer, state.tick.number)
         note(reader, handle.offset)
@@ -330,13 +328,17 @@ extension RegionDirectory {
 
     /// Cancels a detached reader. False when there is none.
     public func forget(_ state: DurableState) -> Bool {
-        guard state.directoryIdentity == header.it.identity else { return false }
+        guard isOfThisHistory(state) else { return false }
         lock()
         defer { unlock() }
         guard let handle = detachedReader(state.readerSerial) else { return false }
+        cancelDetached(handle)
+        return true
+    }
+
+    func cancelDetached(_ handle: ReaderHandle) {
         reader(handle).it.flags &= ~UInt8(CISTERN_READER_IS_DETACHED.rawValue)
         cancel(handle)
-        return true
     }
 
     // MARK: The boundary's side

@@ -161,12 +161,20 @@ extension RegionDirectory {
     @inline(__always)
     var openNumber: UInt64 { unsafe cistern_open_tick_load(header.pointer) }
 
+    /// Calls the release function no more, at the end neither: for a host whose image has the payloads from now on.
+    public func keepPayloads() {
+        lock()
+        defer { unlock() }
+        header.it.release_function = 0
+    }
+
     /// Releases every payload that it still has, and gives all memory back to the heap. No other call may be in progress or
     /// follow; handles of readers are void.
     ///
     /// - Complexity: proportional to what the directory holds.
     public func destroy() {
         releaseEverything()
+        releaseLives()
         unsafe cistern_directory_count_add(heap.headerPointer, -1)
         unsafe heap.deallocate(
             UnsafeMutableRawPointer(header.pointer), byteCount: MemoryLayout<cistern_directory>.size)

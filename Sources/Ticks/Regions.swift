@@ -60,7 +60,7 @@ extension RegionDirectory {
     ///
     /// - Parameters:
     ///   - name: 0 to 4096 bytes, compared bytewise; no living region of the directory has it.
-    ///   - parent: a living region, whose removal removes this one too; `.none` for no parent.
+    ///   - parent: a living region, the first owner: this one goes with its last. `.none` for no owner.
     ///   - payload: the caller's word, 0 for none; given to the release function when the content is not needed any more.
     /// - Throws: `nameTooLong`, `nameTaken`, `unknownRegion`, `removedRegion`, `outOfCapacity`.
     /// - Complexity: linear in the name; at most one bucket of names is split.
@@ -112,7 +112,7 @@ extension RegionDirectory {
         part.it.slot = slot
         part.it.hash = hash
         appendToChanges(part, liveBlock)
-        if parent.slot != 0 { enter(slot, part, underParent: parent.slot) }
+        if parent.slot != 0 { enter(record, slot, underParent: parent.slot) }
         header.it.live_count &+= 1
         header.it.live_part_count &+= 1
         header.it.name_byte_count &+= UInt64(name.count)
@@ -125,25 +125,6 @@ extension RegionDirectory {
         guard let record = record(id) else { throw .unknownRegion }
         guard isLive(record) else { throw .removedRegion(at: Tick(death(record))) }
         return record
-    }
-
-    private func enter(_ slot: UInt32, _ part: Ref<cistern_live_part>, underParent parent: UInt32) {
-        let parentPart = livePart(record(parent))
-        let sibling = parentPart.it.first_child
-        part.it.next_sibling = sibling
-        if sibling != 0 { livePart(record(sibling)).it.previous_sibling = slot }
-        parentPart.it.first_child = slot
-    }
-
-    private func leave(_ part: Ref<cistern_live_part>, parent: UInt32) {
-        if part.it.previous_sibling != 0 {
-            livePart(record(part.it.previous_sibling)).it.next_sibling = part.it.next_sibling
-        } else {
-            livePart(record(parent)).it.first_child = part.it.next_sibling
-        }
-        if part.it.next_sibling != 0 {
-            livePart(record(part.it.next_sibling)).it.previous_sibling = part.it.previous_sibling
-        }
     }
 
     // MARK: The order of changes
@@ -159,6 +140,7 @@ extension RegionDirectory {
         header.it.newest_change = offset
     }
 
+    @inline(__always)
     func removeFromChanges(_ part: Ref<cistern_live_part>) {
         if part.it.previous != 0 {
             at(part.it.previous, cistern_live_part.self).it.next = part.it.next
@@ -256,7 +238,8 @@ extension RegionDirectory {
         return name.count
     }
 
-    /// The parent that a region was made under, alive or removed with it; `.none` where there is none or it is not known.
+    /// The parent that a region was made under, alive or removed with it; when that went before it, another of its owners. `.none`
+    /// where there is none or it is not known.
     public func parent(of id: RegionID) -> RegionID {
         lock()
         defer { unlock() }
@@ -279,14 +262,14 @@ extension RegionDirectory {
 
     // MARK: Remove
 
-    /// Removes a region and all below it, as one event. Needs no memory: the records become tombstones.
+    /// Removes a region and all whose last owner goes with it, as one event. Needs no memory: the records become tombstones.
     ///
     /// The payloads are released when the tick ends, unless a snapshot or `keepsLastValue` needs them: one that begins in the same
     /// tick still does.
     ///
     /// - Returns: how many regions, this one among them.
     /// - Throws: `unknownRegion`, `removedRegion`; under the policy `pushBack`, `retentionExhausted`.
-    /// - Complexity: proportional to the regions removed.
+    /// - Complexity: proportional to the regions removed, their owners, and what they own.
     @discardableResult
     public func remove(_ id: RegionID) throws(DirectoryError) -> UInt64 {
         lock()
@@ -294,38 +277,48 @@ extension RegionDirectory {
         let record = try livingRecord(id)
         if header.it.policy == RetentionPolicy.pushBack.rawValue { try checkRoom(toRemove: id.slot) }
         let part = livePart(record)
-        if record.it.parent != 0 { leave(part, parent: record.it.parent) }
+        if record.it.parent != 0 { leaveParent(record, part) }
         let open = openNumber
         var count: UInt64 = 1
         stage(record, id.slot, open)
+        if part.it.owner_links != 0 { dropLinks(id.slot, part) }
         guard part.it.first_child != 0 else { return count }
         var slot = id.slot
-        while let next = nextInSubtree(after: slot, root: id.slot) {
+        while let next = nextToGo(after: slot, root: id.slot) {
             slot = next
             let record = self.record(slot)
+            let part = livePart(record)
             record.it.state |= UInt8(CISTERN_RECORD_IS_SUBTREE_PART.rawValue)
             stage(record, slot, open)
+            if part.it.owner_links != 0 { dropLinks(slot, part) }
             count &+= 1
         }
         return count
     }
 
-    /// Walks a subtree, parents first.
-    private func nextInSubtree(after slot: UInt32, root: UInt32) -> UInt32? {
+    /// Walks what goes with a region, parents first. Passes over what another owner keeps, and lists it under that one: which is
+    /// not on the way, because what is has lost its links.
+    private func nextToGo(after slot: UInt32, root: UInt32) -> UInt32? {
         var current = slot
-        let child = livePart(record(current)).it.first_child
-        if child != 0 { return child }
-        while current != root {
+        var candidate = livePart(record(slot)).it.first_child
+        while true {
+            while candidate != 0 {
+                let record = record(candidate)
+                let part = livePart(record)
+                guard hasMoreOwners(candidate, part) else { return candidate }
+                let next = part.it.next_sibling
+                moveToNextOwner(record, candidate, part)
+                candidate = next
+            }
+            guard current != root else { return nil }
             let record = record(current)
-            let sibling = livePart(record).it.next_sibling
-            if sibling != 0 { return sibling }
+            candidate = livePart(record).it.next_sibling
             current = record.it.parent
         }
-        return nil
     }
 
     @inline(__always)
-    private func stage(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ open: UInt64) {
+    func stage(_ record: Ref<cistern_region_record>, _ slot: UInt32, _ open: UInt64) {
         let mark = UInt32(record.it.state) & ~CISTERN_RECORD_STATE_MASK.rawValue
         record.it.state = UInt8(truncatingIfNeeded: mark | CISTERN_RECORD_STAGED.rawValue)
         record.it.next = 0
@@ -368,14 +361,10 @@ extension RegionDirectory {
         let open = openNumber
         var count = markers.it.held_count &+ header.it.staged_held_count
         var byteCount = markers.it.held_byte_count &+ header.it.staged_held_byte_count
-        var slot: UInt32? = root
-        while let current = slot {
-            let record = record(current)
-            if record.it.birth < open {
-                count &+= 1
-                byteCount &+= weight(record)
-            }
-            slot = nextInSubtree(after: current, root: root)
+        forEachToGo(with: root) { record in
+            guard record.it.birth < open else { return }
+            count &+= 1
+            byteCount &+= weight(record)
         }
         guard count <= header.it.total_held_count_limit, byteCount <= header.it.total_held_byte_limit else {
             throw .retentionExhausted

@@ -17,7 +17,8 @@ public enum ResyncReason: UInt8, Sendable {
     case retention = 5
     /// No pin covers the tick asked for, and something since then was dropped.
     case purged = 6
-    /// The tick asked for is not over.
+    /// The tick asked for is not over; or it was in a life of the directory that went on after the image this one was reopened
+    /// from, and is lost.
     case future = 7
     /// The state is another directory's.
     case foreignDirectory = 8
@@ -115,11 +116,17 @@ extension RegionDirectory {
         var options = ReaderOptions()
         options.isDurable = true
         options.limits = limits
-        guard state.directoryIdentity == header.it.identity else {
-            return try resume(at: state.tick, reason: .foreignDirectory, options)
+        guard isOfThisHistory(state) else {
+            return try resume(at: state.tick, reason: releaseLost(state) ? .future : .foreignDirectory, options)
         }
         if let handle = takeUp(state, limits) { return (handle, nil) }
         return try resume(at: state.tick, reason: nil, options)
+    }
+
+    /// What was delivered counts too: a reader may have dealt with it and stored so after the image was written that it came out of.
+    private func isPin(_ tick: UInt64, of reader: Ref<cistern_reader>) -> Bool {
+        tick == reader.it.registered_acknowledged || tick == reader.it.registered_stored
+            || (tick == reader.it.registered_delivered && hasFlag(CISTERN_READER_IS_REOPENED, reader))
     }
 
     private func takeUp(_ state: DurableState, _ limits: ReaderLimits?) -> ReaderHandle? {
@@ -129,13 +136,12 @@ extension RegionDirectory {
         guard let handle = detachedReader(state.readerSerial) else { return nil }
         let reader = reader(handle)
         let tick = state.tick.number
-        guard !isExpired(reader), tick == reader.it.registered_acknowledged || tick == reader.it.registered_stored else {
+        guard !isExpired(reader), isPin(tick, of: reader) else {
             // Whatever it held, the stored state is not it: a new reader is entered instead.
-            reader.it.flags &= ~UInt8(CISTERN_READER_IS_DETACHED.rawValue)
-            cancel(handle)
+            cancelDetached(handle)
             return nil
         }
-        reader.it.flags &= ~UInt8(CISTERN_READER_IS_DETACHED.rawValue)
+        reader.it.flags &= ~UInt8(CISTERN_READER_IS_DETACHED.rawValue | CISTERN_READER_IS_REOPENED.rawValue)
         unsafe cistern_reader_acknowledged_store(reader.pointer, tick)
         unsafe cistern_reader_stored_store(reader.pointer, tick)
         unsafe cistern_reader_delivered_store(reader.pointer, 0)

@@ -87,83 +87,7 @@ extension RegionDirectory {
         return left
     }
 
-    // MARK: Classify
-
-    /// Decides for each removal of the tick that ends whether a pin needs it.
-    func classifyStaged(_ tick: UInt64, _ report: inout SealReport) {
-        var slot = header.it.staged_head
-        header.it.staged_head = 0
-        header.it.staged_tail = 0
-        header.it.staged_count = 0
-        header.it.staged_held_count = 0
-        header.it.staged_held_byte_count = 0
-        // Three cold lines for each removal: its live part is asked for far ahead, then the line of its name, which it takes the
-        // live part to know. No chunk has the number that the last ones begin with.
-        var lastFar: (chunk: UInt32, records: UInt64) = (.max, 0)
-        var lastNear = lastFar
-        var last = lastFar
-        var far = slot
-        var near = slot
-        var steps = 0
-        while slot != 0 {
-            while far != 0, steps < 2 &* Self.prefetchDistance {
-                let record = record(far, &lastFar)
-                unsafe cistern_prefetch(livePart(record).pointer)
-                far = record.it.next
-                steps &+= 1
-                if steps <= Self.prefetchDistance { continue }
-                near = prefetchName(near, &lastNear)
-            }
-            steps &-= 1
-            let record = record(slot, &last)
-            let next = record.it.next
-            header.it.touched_total &+= 1
-            if classify(slot, record, tick) { report.retainedCount &+= 1 } else { report.annihilatedCount &+= 1 }
-            slot = next
-        }
-    }
-
-    private static var prefetchDistance: Int { 12 }
-
-    /// The staged record after this one.
-    @inline(__always)
-    private func prefetchName(_ slot: UInt32, _ last: inout (chunk: UInt32, records: UInt64)) -> UInt32 {
-        let record = record(slot, &last)
-        prefetchName(hash: livePart(record).it.hash)
-        return record.it.next
-    }
-
-    @inline(__always)
-    private func classify(_ slot: UInt32, _ record: Ref<cistern_region_record>, _ tick: UInt64) -> Bool {
-        let partOffset = record.it.death
-        let part = livePart(record)
-        removeFromChanges(part)
-        removeName(hash: part.it.hash, slot: slot)
-        let marks = UInt32(record.it.state) & ~CISTERN_RECORD_STATE_MASK.rawValue
-        record.it.state = UInt8(truncatingIfNeeded: marks | CISTERN_RECORD_TOMBSTONE.rawValue)
-        guard hang(markers, slot, record, death: tick) else {
-            release(record, part)
-            freeLivePart(partOffset)
-            // Born and removed in one tick: no position could need it.
-            if record.it.birth < tick { raiseFloor(past: tick) }
-            freeNameAndSlot(slot, record)
-            header.it.annihilated_total &+= 1
-            return false
-        }
-        let keepsContent =
-            has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE)
-            || (marks & CISTERN_RECORD_OWNS_REGION.rawValue != 0
-                ? retireContent(part, tick) : contents.it.count > 0 && hang(contents, slot, record, death: tick))
-        if keepsContent {
-            part.it.changed = tick
-            record.it.state |= UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
-        } else {
-            release(record, part)
-            freeLivePart(partOffset)
-            record.it.death = tick
-        }
-        return true
-    }
+    // MARK: Free
 
     @inline(__always)
     func freeLivePart(_ offset: UInt64) {
@@ -172,14 +96,13 @@ extension RegionDirectory {
     }
 
     @inline(__always)
-    private func freeNameAndSlot(_ slot: UInt32, _ record: Ref<cistern_region_record>) {
+    func freeNameAndSlot(_ slot: UInt32, _ record: Ref<cistern_region_record>) {
         let byteCount = UInt(record.it.name_byte_count)
         if byteCount > 0 {
             free(nameOffset(record), byteCount)
             header.it.name_byte_count &-= UInt64(byteCount)
         }
         returnSlot(slot)
-        _ = shrinkNames()
     }
 
     // MARK: Purge
@@ -200,6 +123,7 @@ extension RegionDirectory {
             let record = record(slot)
             if has(CISTERN_RECORD_HAS_CONTENT, record) { dropContent(record) }
             freeNameAndSlot(slot, record)
+            _ = shrinkNames()
             header.it.purged_total &+= 1
             freed &+= 1
         }
@@ -222,7 +146,7 @@ extension RegionDirectory {
     func releaseEverything() {
         for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
             let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) { releaseRecord(record(slot)) }
+            for slot in first..<(first &+ 256) { releaseRecord(record(slot), slot) }
         }
         // After the names, which let go of theirs.
         closeEveryContent()
@@ -240,11 +164,12 @@ extension RegionDirectory {
         releaseTable(contents)
     }
 
-    private func releaseRecord(_ record: Ref<cistern_region_record>) {
+    private func releaseRecord(_ record: Ref<cistern_region_record>, _ slot: UInt32) {
         guard state(record) != CISTERN_RECORD_FREE.rawValue else { return }
         let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
         if hasPart {
             let offset = record.it.death
+            dropLinks(slot, livePart(record))
             release(record, livePart(record))
             freeLivePart(offset)
         }

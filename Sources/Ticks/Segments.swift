@@ -38,7 +38,7 @@ extension RegionDirectory {
         if segment >= segments.it.table_capacity, !growTable(segments) { return false }
         let block = allocate(kind.segmentBytes)
         guard block != 0 else {
-            // A table made for a first segment that there is no room for would be nobody's.
+            // Without a segment there is nobody to give the table back later.
             if segments.it.segment_count == 0 { releaseSegments(kind, keeping: 0) }
             return false
         }

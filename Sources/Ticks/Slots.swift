@@ -6,7 +6,7 @@ import HeapCore
 // Records stand in chunks of 256, so that a slot number finds its record by two loads, and memory goes back to the heap when
 // a chunk is empty. One empty chunk is kept, so that a lone region that comes and goes does not take and give one each time.
 extension RegionDirectory {
-    private static var chunkBytes: UInt {
+    static var chunkBytes: UInt {
         UInt(CISTERN_CHUNK_SLOT_COUNT) * UInt(MemoryLayout<cistern_region_record>.stride)
     }
 
@@ -36,6 +36,17 @@ extension RegionDirectory {
         else { return nil }
         let record = record(id.slot)
         return record.it.generation == id.generation ? record : nil
+    }
+
+    /// Calls `body` with the record of each slot that is a named region's, from the lowest on.
+    @inline(never)
+    func forEachRecord(_ body: (UInt32, Ref<cistern_region_record>) -> Void) {
+        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
+            let first = number << 8 &+ 1
+            for slot in first..<(first &+ 256) where state(record(slot)) != CISTERN_RECORD_FREE.rawValue {
+                body(slot, record(slot))
+            }
+        }
     }
 
     /// A free slot; 0 when the heap is full.
@@ -128,7 +139,7 @@ extension RegionDirectory {
     }
 
     /// The two lists of chunks.
-    private enum ChunkList: UInt8 {
+    enum ChunkList: UInt8 {
         case open = 0
         case vacant = 1
     }
@@ -139,7 +150,7 @@ extension RegionDirectory {
         if list == .open { header.it.open_chunk = entry } else { header.it.vacant_chunk = entry }
     }
 
-    private func list(_ number: UInt32, in list: ChunkList) {
+    func list(_ number: UInt32, in list: ChunkList) {
         let head = first(of: list)
         let chunk = chunk(number)
         chunk.it.previous = 0

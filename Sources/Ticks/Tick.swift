@@ -69,6 +69,12 @@ public enum DirectoryError: Error, Equatable {
     case tooManySnapshots
     /// Changes are read without a live pin at that tick: the reader is not in the registry, or has expired.
     case notPinned
+    /// An owner has to be made before what it owns, so that nothing comes to own itself.
+    case ownerTooYoung(owner: RegionID, child: RegionID)
+    /// The one owns the other already.
+    case alreadyOwner(owner: RegionID, child: RegionID)
+    /// The one does not own the other.
+    case notOwner(owner: RegionID, child: RegionID)
     /// The named region has no memory of its own.
     case noRegion
     /// Somebody is in the region's memory: whoever changes it has to be alone.
@@ -79,6 +85,4 @@ public enum DirectoryError: Error, Equatable {
     case invalidRegion
     /// What the region's memory begins with is not of the type asked for.
     case otherRoot
-    /// A state to restore contradicts itself.
-    case invalidImage
 }

@@ -19,6 +19,8 @@ public enum DirectoryInconsistency: UInt32, Error, Sendable {
     case changes = 6
     /// Bytes counted are not those of the parts.
     case bytes = 7
+    /// Owners and what they own disagree, or an owner is not older.
+    case owners = 8
     /// Contents of named regions are not theirs, or miscounted.
     case contents = 9
 }
@@ -36,7 +38,7 @@ extension RegionDirectory {
         if regionCount != it.live_count &+ it.staged_count &+ dead { return .slotCount }
         if it.born_total != regionCount &+ it.purged_total &+ it.annihilated_total { return .totals }
         if let found = verifyTable(markers) ?? verifyTable(contents) { return found }
-        return verifyRecords() ?? verifyContents() ?? verifyChanges() ?? verifyReaders()
+        return verifyRecords() ?? verifyOwners() ?? verifyContents() ?? verifyChanges() ?? verifyReaders()
     }
 
     private func verifyTable(_ table: PinTable) -> DirectoryInconsistency? {
@@ -89,6 +91,60 @@ extension RegionDirectory {
         }
         guard named == header.it.name_count else { return .names }
         return nameBytes == header.it.name_byte_count && parts == header.it.live_part_count ? nil : .bytes
+    }
+
+    private func verifyOwners() -> DirectoryInconsistency? {
+        var ownedCount: UInt64 = 0
+        var listedCount: UInt64 = 0
+        var linkEnds: UInt64 = 0
+        var isRight = true
+        forEachRecord { slot, record in
+            if isStaged(record), livePart(record).it.owner_links != 0 { isRight = false }
+            guard isLive(record) else { return }
+            if record.it.next != 0 || has(CISTERN_RECORD_WOULD_GO, record) { isRight = false }
+            if record.it.parent != 0 { ownedCount &+= 1 }
+            guard let ends = verifyLinks(record, slot), let listed = verifyList(record, slot) else { return isRight = false }
+            linkEnds &+= ends
+            listedCount &+= listed
+        }
+        return isRight && ownedCount == listedCount && linkEnds == header.it.owner_link_count &* 2 ? nil : .owners
+    }
+
+    /// How many are listed under a region; nil when the list is broken.
+    private func verifyList(_ parent: Ref<cistern_region_record>, _ slot: UInt32) -> UInt64? {
+        var count: UInt64 = 0
+        var previous: UInt32 = 0
+        var child = livePart(parent).it.first_child
+        while child != 0 {
+            let record = record(child)
+            guard isLive(record), record.it.parent == slot, record.it.sequence == previous, isOlder(parent, record) else { return nil }
+            count &+= 1
+            previous = child
+            child = livePart(record).it.next_sibling
+        }
+        return count
+    }
+
+    /// How many links a region has, to owners and to children; nil when the ring is broken.
+    private func verifyLinks(_ record: Ref<cistern_region_record>, _ slot: UInt32) -> UInt64? {
+        let first = livePart(record).it.owner_links
+        guard first != 0 else { return 0 }
+        var count: UInt64 = 0
+        var hasChildren = false
+        var offset = first
+        repeat {
+            let link = link(offset)
+            let (owner, child) = (self.record(link.it.owner), self.record(link.it.child))
+            guard isLive(owner), isLive(child), isOlder(owner, child), link.it.owner == slot || link.it.child == slot,
+                child.it.parent != 0, child.it.parent != link.it.owner, link.it.child != slot || !hasChildren
+            else { return nil }
+            hasChildren = link.it.owner == slot
+            let next = next(link, of: slot)
+            guard previous(self.link(next), of: slot) == offset, count <= header.it.owner_link_count else { return nil }
+            count &+= 1
+            offset = next
+        } while offset != first
+        return count
     }
 
     private func verifyChanges() -> DirectoryInconsistency? {

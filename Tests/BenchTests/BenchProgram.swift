@@ -1,4 +1,6 @@
 import Glibc
+@_exported import TestSupport
+import Testing
 
 /// What a program said and how it ended.
 struct ProgramOutcome {
@@ -38,10 +40,12 @@ struct BenchProgram {
         throw TestFailure("cistern-bench is not beside \(own)")
     }
 
+    /// Where the real traces are.
+    static var traceDirectory: String { packageFolder + "/Benchmarks/Traces" }
+
     /// Runs cistern-bench. `shell` comes before it in the shell's command, for limits.
-    func bench(_ arguments: [String], shell: String = "") throws -> ProgramOutcome {
-        let here = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
-        let places = ["--cache", "\(directory)/cache", "--traces", "\(here)/Benchmarks/Traces"]
+    func bench(_ arguments: [String], shell: String = "", traceDirectory: String = Self.traceDirectory) throws -> ProgramOutcome {
+        let places = ["--cache", "\(directory)/cache", "--traces", traceDirectory]
         let all = try [BenchProgram.programPath()] + arguments + places
         return try run("\(shell) exec \"$@\"", all)
     }
@@ -58,16 +62,8 @@ struct BenchProgram {
     func read(_ name: String) throws -> String { String(decoding: try readBytes(name), as: UTF8.self) }
 
     func readBytes(_ name: String) throws -> [UInt8] {
-        guard let file = unsafe fopen("\(directory)/\(name)", "r") else { throw TestFailure("\(name): errno \(errno)") }
-        defer { _ = unsafe fclose(file) }  // was only read
-        var bytes: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            // fread writes at most the array's length.
-            let count = unsafe part.withUnsafeMutableBytes { unsafe fread($0.baseAddress!, 1, $0.count, file) }
-            if count == 0 { return bytes }
-            bytes += part.prefix(count)
-        }
+        guard let bytes = bytes(ofFile: "\(directory)/\(name)") else { throw TestFailure("\(name): errno \(errno)") }
+        return bytes
     }
 
     func write(_ name: String, _ bytes: [UInt8]) throws {
@@ -83,6 +79,16 @@ struct BenchProgram {
         let packed = try run("exec gzip -c <\"$1\" >\"$2\"", ["\(directory)/\(name).raw", "\(directory)/\(name)"])
         guard packed.exitCode == 0 else { throw TestFailure("gzip: \(packed.errors)") }
         return "\(directory)/\(name)"
+    }
+
+    /// What every page has: each row, the machine, the command, and nothing from elsewhere.
+    static func checkPage(_ page: String, _ rows: TargetRows) throws {
+        #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</body></html>\n"))
+        for row in rows.rows { #expect(page.contains("<tr><td>\(row.name)</td>"), "\(row.name)") }
+        for text in ["<li>cpu: ", "<li>command: cistern-bench ", "<li>kernel: ", "&quot;machine&quot;: {"] {
+            #expect(page.contains(text), "\(text)")
+        }
+        for text in ["http://", "https://", "src=", "href=", "@import", "url(", "Optional("] { #expect(!page.contains(text), "\(text)") }
     }
 
     func remove() {
@@ -104,18 +110,5 @@ struct BenchProgram {
             guard errno == EINTR else { throw TestFailure("waitpid: errno \(errno)") }
         }
         return status
-    }
-}
-
-struct TestFailure: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
-}
-
-/// Sanitizers keep shadow memory that no address space limit allows, and TSan's own library is not found by every child.
-enum Sanitizer {
-    static var isAbsent: Bool {
-        // Looks a name up in this process; a null handle means all of it.
-        unsafe dlsym(nil, "__asan_init") == nil && dlsym(nil, "__tsan_init") == nil
     }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "every_owned_region_call.h"
 
 static cistern_heap *made(uint64_t capacity_bytes) {
   cistern_heap_options options;
@@ -85,6 +86,51 @@ static void names(cistern_directory *directory) {
   check(__LINE__, released_sum == 2013);
   check(__LINE__, cistern_directory_read_name(directory, id, &status) == CISTERN_UNKNOWN_REGION);
   check(__LINE__, cistern_directory_copy_name(directory, id, copy, 6) == 0 && cistern_directory_verify(directory) == CISTERN_OK);
+}
+
+// Two owners: what they share goes with the second, as one event.
+static void owners(cistern_directory *directory) {
+  cistern_directory_reader reader;
+  cistern_name_status status;
+  cistern_directory_statistics now;
+  cistern_name_id listed[2] = {0, 0};
+  uint64_t first = 0, count = 0;
+  bool is_owned = false;
+  cistern_name_id one = added(directory, "one", 0, 0), two = added(directory, "two", 0, 0), shared = added(directory, "shared", one, 0);
+  added(directory, "shared/below", shared, 0);
+  memset(&status, 0, sizeof status);
+  memset(&now, 0, sizeof now);
+  status.struct_byte_count = sizeof status;
+  now.struct_byte_count = sizeof now;
+  check(__LINE__, cistern_directory_add_owner(directory, two, shared) == CISTERN_OK);
+  check(__LINE__, cistern_directory_add_owner(directory, two, shared) == CISTERN_ALREADY_OWNER);
+  check(__LINE__, cistern_directory_add_owner(directory, shared, two) == CISTERN_OWNER_TOO_YOUNG);
+  check(__LINE__, cistern_directory_add_owner(directory, 77, shared) == CISTERN_UNKNOWN_REGION);
+  check(__LINE__, cistern_directory_copy_owners(directory, shared, NULL, 9) == 2);
+  check(__LINE__, cistern_directory_copy_owners(directory, shared, listed, 1) == 2 && listed[0] == one && listed[1] == 0);
+  check(__LINE__, cistern_directory_copy_owners(directory, 77, listed, 2) == 0);
+  check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.owner_bytes == 40);
+  check(__LINE__, cistern_directory_remove_owner(directory, one, two, NULL) == CISTERN_NOT_OWNER);
+  check(__LINE__, cistern_directory_remove_owner(directory, two, shared, &is_owned) == CISTERN_OK && is_owned);
+  check(__LINE__, cistern_directory_remove_owner(directory, one, shared, &is_owned) == CISTERN_OK && !is_owned);
+  check(__LINE__, cistern_directory_add_owner(directory, one, shared) == CISTERN_OK);
+  check(__LINE__, cistern_directory_add_owner(directory, two, shared) == CISTERN_OK);
+  seal(directory);
+  check(__LINE__, cistern_directory_attach(directory, NULL, &reader) == CISTERN_OK);
+  check(__LINE__, cistern_directory_remove(directory, one, &count) == CISTERN_OK && count == 1);
+  check(__LINE__, cistern_directory_add_owner(directory, one, shared) == CISTERN_REGION_REMOVED);
+  check(__LINE__, cistern_directory_remove_owner(directory, one, shared, NULL) == CISTERN_REGION_REMOVED);
+  check(__LINE__, cistern_directory_read_name(directory, shared, &status) == CISTERN_OK && status.parent == two);
+  check(__LINE__, cistern_directory_remove(directory, two, &count) == CISTERN_OK && count == 3);
+  seal(directory);
+  cistern_batch batch = polled(directory, &reader);
+  check(__LINE__, batch.count == 2 && batch.descendant_count == 2);
+  check(__LINE__, cistern_directory_descendants(directory, &reader, &batch, 1, &first, &count) == CISTERN_OK && count == 2);
+  check(__LINE__, event_of(directory, &reader, &batch, first).id == shared);
+  check(__LINE__, cistern_directory_acknowledge(directory, &reader, &batch) == CISTERN_OK);
+  check(__LINE__, cistern_directory_cancel(directory, &reader) == CISTERN_OK);
+  seal(directory);
+  check(__LINE__, cistern_directory_maintain(directory, 1000) == 0 && cistern_directory_verify(directory) == CISTERN_OK);
 }
 
 static void subscription(cistern_directory *directory) {
@@ -232,6 +278,9 @@ static void no_handle(cistern_heap *heap) {
   check(__LINE__, cistern_directory_add(NULL, "a", 1, 0, 0, &id) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_remove(NULL, 1, NULL) == CISTERN_INVALID_HANDLE && cistern_directory_look_up(NULL, "a", 1) == 0);
   check(__LINE__, cistern_directory_mark_changed(NULL, 1) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_add_owner(NULL, 1, 2) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_remove_owner(NULL, 1, 2, NULL) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_copy_owners(NULL, 1, NULL, 0) == 0);
   check(__LINE__, cistern_directory_seal(NULL, 0, 0, NULL) == CISTERN_INVALID_HANDLE && cistern_directory_maintain(NULL, 1) == 0);
   check(__LINE__, cistern_directory_attach(NULL, NULL, &none) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_verify(NULL) == CISTERN_INVALID_HANDLE);
@@ -274,88 +323,98 @@ static void exhaustion(void) {
   check(__LINE__, cistern_heap_destroy(heap) == CISTERN_OK);
 }
 
-static void note_close(uintptr_t context) { *(int *)context += 1; }
-
-static cistern_region *region_with(cistern_heap *heap, uint64_t number, int *closings) {
-  cistern_region *region = NULL;
-  check(__LINE__, cistern_region_create(heap, NULL, &region) == CISTERN_OK);
-  uint64_t *place = cistern_region_allocate(region, sizeof number);
-  check(__LINE__, place != NULL && cistern_region_add_cleanup(region, note_close, (uintptr_t)closings) == CISTERN_OK);
-  *place = number;
-  check(__LINE__, cistern_region_contains(region, place));
-  return region;
+static uint64_t replaced(uintptr_t context, cistern_name_id id, const void *name, size_t name_byte_count, uint64_t payload) {
+  check(__LINE__, id != 0 && name_byte_count == 4 && memcmp(name, "word", 4) == 0);
+  return payload + context;
 }
 
-// Names with memory: handed out and handed in, seen by a snapshot, closed once, at the boundary that nobody needs them after.
-static void owned_regions(cistern_heap *heap) {
+// What a damaged image is refused with; the directory is none then, and the heap as it was.
+static void refused(cistern_heap *heap, const unsigned char *image, size_t byte_count, cistern_status status, uint32_t kind) {
   cistern_directory *directory = NULL;
-  cistern_region *made = NULL, *region = NULL, *other = NULL, *child = NULL;
-  cistern_directory_reader snapshot, subscriber;
-  cistern_reader_options options;
-  cistern_directory_statistics now;
-  cistern_name_id id = 0, second = 0, plain = 0;
-  uint64_t payload = 0;
-  int closings = 0;
-  memset(&options, 0, sizeof options);
-  options.struct_byte_count = sizeof options;
-  now.struct_byte_count = sizeof now;
-  check(__LINE__, cistern_directory_create(heap, NULL, &directory) == CISTERN_OK);
-  plain = added(directory, "plain", 0, 1);
-  check(__LINE__, cistern_directory_add_region(directory, "made", 4, plain, &made, 5, &id) == CISTERN_OK && made != NULL);
-  check(__LINE__, cistern_region_allocate(made, 100) != NULL);
-  check(__LINE__, cistern_directory_region(directory, id, NULL, &region, &payload) == CISTERN_OK && region == made && payload == 5);
-  check(__LINE__, cistern_directory_set_payload(directory, id, 6, &payload) == CISTERN_OK && payload == 5);
-  region = region_with(heap, 1, &closings);
-  check(__LINE__, cistern_directory_add_region(directory, "given", 5, 0, &region, 7, &second) == CISTERN_OK && closings == 0);
-  // A region that is one directory's already, or inside another, or closed; and what the caller keeps when a call fails.
-  other = region;
-  check(__LINE__, cistern_directory_add_region(directory, "again", 5, 0, &other, 0, &id) == CISTERN_INVALID_ARGUMENT && id == 0);
-  check(__LINE__, cistern_region_create_child(region, NULL, &child) == CISTERN_OK);
-  check(__LINE__, cistern_directory_replace_region(directory, second, child, 0) == CISTERN_INVALID_ARGUMENT);
-  check(__LINE__, cistern_region_destroy(child) == CISTERN_OK);
-  check(__LINE__, cistern_directory_replace_region(directory, second, child, 0) == CISTERN_REGION_CLOSED);
-  other = region_with(heap, 2, &closings);
-  check(__LINE__, cistern_directory_add_region(directory, "given", 5, 0, &other, 0, &id) == CISTERN_NAME_TAKEN && id == second);
-  check(__LINE__, cistern_directory_replace_region(directory, plain, other, 0) == CISTERN_NO_REGION && closings == 0);
-  made = NULL;
-  check(__LINE__, cistern_directory_add_region(directory, "given", 5, 0, &made, 0, &id) == CISTERN_NAME_TAKEN && made == NULL);
-  check(__LINE__, cistern_directory_region(directory, plain, NULL, &region, NULL) == CISTERN_NO_REGION && region == NULL);
-  check(__LINE__, cistern_directory_region(directory, 12345, NULL, &region, NULL) == CISTERN_UNKNOWN_REGION);
+  cistern_image_damage damage;
+  memset(&damage, 0xff, sizeof damage);
+  damage.struct_byte_count = sizeof damage;
+  check(__LINE__, cistern_directory_reopen(heap, image, byte_count, NULL, &directory, &damage) == status && directory == NULL);
+  check(__LINE__, damage.kind == kind && damage.byte_offset <= byte_count);
+  check(__LINE__, cistern_directory_reopen(heap, image, byte_count, NULL, &directory, NULL) == status && directory == NULL);
+}
+
+static void damaged_images(cistern_heap *other, unsigned char *image, size_t byte_count) {
+  cistern_directory *directory = NULL;
+  refused(other, image, byte_count - 1, CISTERN_IMAGE_DAMAGED, CISTERN_DAMAGE_TRUNCATED);
+  image[100] ^= 1;
+  refused(other, image, byte_count, CISTERN_IMAGE_DAMAGED, CISTERN_DAMAGE_CHECKSUM);
+  image[100] ^= 1;
+  image[8] ^= 2;
+  refused(other, image, byte_count, CISTERN_IMAGE_VERSION, CISTERN_DAMAGE_VERSION);
+  image[8] ^= 2;
+  refused(other, image + 1, byte_count - 1, CISTERN_NOT_AN_IMAGE, CISTERN_DAMAGE_NOT_AN_IMAGE);
+  check(__LINE__, cistern_directory_reopen(other, NULL, 1, NULL, &directory, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_reopen(other, image, byte_count, NULL, NULL, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_reopen(NULL, image, byte_count, NULL, &directory, NULL) == CISTERN_INVALID_HANDLE);
+}
+
+// Saved, destroyed, and reopened in another heap: the durable reader is told what it missed, the removal of the open tick too.
+static void images(void) {
+  static unsigned char image[4096], again[4096];
+  cistern_heap *heap = made(4 << 20), *other = made(4 << 20);
+  cistern_directory_options options = options_of();
+  cistern_reopen_options reopening;
+  cistern_reader_options reader_options;
+  cistern_directory *directory = NULL;
+  cistern_directory_reader reader;
+  cistern_reader_position position, found;
+  cistern_name_status status;
+  cistern_batch batch;
+  size_t byte_count = 0, same = 0;
+  memset(&reader_options, 0, sizeof reader_options);
+  reader_options.struct_byte_count = sizeof reader_options;
+  reader_options.durable = true;
+  check(__LINE__, cistern_directory_create(heap, &options, &directory) == CISTERN_OK);
+  cistern_name_id id = added(directory, "word", 0, 5), gone = added(directory, "gone", 0, 0);
   seal(directory);
-  options.kind = CISTERN_READER_SNAPSHOT;
-  check(__LINE__, cistern_directory_attach(directory, &options, &snapshot) == CISTERN_OK);
-  check(__LINE__, cistern_directory_attach(directory, NULL, &subscriber) == CISTERN_OK);
-  check(__LINE__, cistern_directory_replace_region(directory, second, other, 8) == CISTERN_OK);
+  check(__LINE__, cistern_directory_attach(directory, &reader_options, &reader) == CISTERN_OK);
+  check(__LINE__, cistern_directory_position(directory, &reader, &position) == CISTERN_OK);
+  check(__LINE__, cistern_directory_remove(directory, gone, NULL) == CISTERN_OK);
+  byte_count = cistern_directory_image_byte_count(directory);
+  check(__LINE__, byte_count > 200 && byte_count < sizeof image && cistern_directory_image_byte_count(NULL) == 0);
+  check(__LINE__, cistern_directory_write_image(NULL, image, sizeof image, &same) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_write_image(directory, NULL, sizeof image, &same) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_write_image(directory, image, sizeof image, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_write_image(directory, image, byte_count - 1, &same) == CISTERN_BUFFER_TOO_SMALL && same == byte_count);
+  check(__LINE__, cistern_directory_write_image(directory, image, sizeof image, &same) == CISTERN_OK && same == byte_count);
+  check(__LINE__, cistern_directory_note_stored(directory, &reader, &position) == CISTERN_OK);
+  released_sum = 0;
+  check(__LINE__, cistern_directory_keep_payloads(NULL) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_keep_payloads(directory) == CISTERN_OK);
+  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && released_sum == 0);
+
+  damaged_images(other, image, byte_count);
+
+  memset(&reopening, 0, sizeof reopening);
+  reopening.struct_byte_count = sizeof reopening;
+  reopening.release = release;
+  reopening.release_context = 1000;
+  check(__LINE__, cistern_directory_reopen(other, image, byte_count, &reopening, &directory, NULL) == CISTERN_OK);
+  check(__LINE__, cistern_directory_write_image(directory, again, sizeof again, &same) == CISTERN_OK);
+  check(__LINE__, same == byte_count && memcmp(image, again, byte_count) == 0 && cistern_directory_verify(directory) == CISTERN_OK);
+  check(__LINE__, cistern_directory_look_up(directory, "word", 4) == id && cistern_directory_look_up(directory, "gone", 4) == 0);
+  status.struct_byte_count = sizeof status;
+  check(__LINE__, cistern_directory_replace_payloads(directory, 40, replaced) == CISTERN_OK && released_sum == 0);
+  check(__LINE__, cistern_directory_replace_payloads(directory, 40, NULL) == CISTERN_INVALID_ARGUMENT);
+  check(__LINE__, cistern_directory_replace_payloads(NULL, 40, replaced) == CISTERN_INVALID_HANDLE);
+  check(__LINE__, cistern_directory_read_name(directory, id, &status) == CISTERN_OK && status.payload == 45);
+  check(__LINE__, cistern_directory_next_detached(directory, 0, &found) && memcmp(&found, &position, sizeof found) == 0);
+  check(__LINE__, !cistern_directory_next_detached(directory, found.reader_serial, &found));
+  check(__LINE__, !cistern_directory_next_detached(NULL, 0, &found));
+  check(__LINE__, !cistern_directory_next_detached(directory, 0, NULL) && !cistern_directory_next_detached(directory, UINT64_MAX, &found));
+  check(__LINE__, cistern_directory_resume(directory, &position, NULL, &reader, NULL) == CISTERN_OK);
   seal(directory);
-  check(__LINE__, cistern_directory_region(directory, second, &snapshot, &region, &payload) == CISTERN_OK && payload == 7);
-  check(__LINE__, closings == 0 && cistern_directory_region(directory, second, NULL, &region, &payload) == CISTERN_OK);
-  check(__LINE__, region == other && payload == 8);
-  check(__LINE__, cistern_directory_region(directory, second, &subscriber, &region, NULL) == CISTERN_NOT_PINNED);
-  check(__LINE__, cistern_directory_remove(directory, second, NULL) == CISTERN_OK);
-  check(__LINE__, cistern_directory_region(directory, second, NULL, &region, NULL) == CISTERN_REGION_REMOVED);
-  seal(directory);
-  // What the snapshot cannot see has gone, what it sees is there.
-  check(__LINE__, closings == 1 && cistern_directory_region(directory, second, &snapshot, &region, &payload) == CISTERN_OK);
-  check(__LINE__, payload == 7 && cistern_directory_cancel(directory, &snapshot) == CISTERN_OK);
-  seal(directory);
-  check(__LINE__, closings == 2 && cistern_directory_verify(directory) == CISTERN_OK);
-  check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.owned_region_count == 1);
-  // One that its holder closed early is found closed, and nothing is closed twice.
-  region = region_with(heap, 3, &closings);
-  check(__LINE__, cistern_directory_add_region(directory, "early", 5, 0, &region, 0, &id) == CISTERN_OK);
-  check(__LINE__, cistern_region_destroy(region) == CISTERN_OK && closings == 3);
-  check(__LINE__, cistern_directory_region(directory, id, NULL, &region, NULL) == CISTERN_OK);
-  check(__LINE__, cistern_region_allocate(region, 8) == NULL && cistern_region_last_refusal(region) == CISTERN_REGION_CLOSED);
-  region = region_with(heap, 4, &closings);
-  check(__LINE__, cistern_directory_replace_region(directory, id, region, 0) == CISTERN_OK && closings == 3);
-  check(__LINE__, cistern_directory_add_region(NULL, "a", 1, 0, &region, 0, &id) == CISTERN_INVALID_HANDLE);
-  check(__LINE__, cistern_directory_add_region(directory, "a", 1, 0, NULL, 0, &id) == CISTERN_INVALID_ARGUMENT);
-  check(__LINE__, cistern_directory_replace_region(NULL, id, region, 0) == CISTERN_INVALID_HANDLE);
-  check(__LINE__, cistern_directory_replace_region(directory, id, NULL, 0) == CISTERN_INVALID_ARGUMENT);
-  check(__LINE__, cistern_directory_region(NULL, id, &snapshot, &region, NULL) == CISTERN_INVALID_HANDLE);
-  // The rest goes with the directory.
-  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && closings == 4);
-  check(__LINE__, cistern_discard(heap, NULL) == CISTERN_OK);
+  batch = polled(directory, &reader);
+  cistern_event event = event_of(directory, &reader, &batch, 0);
+  check(__LINE__, batch.count == 1 && event.id == gone && event.kind == CISTERN_EVENT_REMOVED);
+  check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK && released_sum == 1045);
+  check(__LINE__, cistern_heap_destroy(heap) == CISTERN_OK && cistern_heap_destroy(other) == CISTERN_OK);
 }
 
 void every_directory_call(void) {
@@ -370,14 +429,16 @@ void every_directory_call(void) {
     subscription(directory);
     durable(directory);
     expiry(directory);
+    owners(directory);
     now.struct_byte_count = sizeof now;
     check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.live_count > 0 && now.resync_total >= 4);
     now.struct_byte_count = 5;
     check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_INVALID_ARGUMENT);
     check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK);
-    owned_regions(heap);
+    every_owned_region_call(heap);
     no_handle(heap);
     check(__LINE__, cistern_verify(heap) && cistern_heap_destroy(heap) == CISTERN_OK);
   }
   exhaustion();
+  images();
 }

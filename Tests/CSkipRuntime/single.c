@@ -101,6 +101,25 @@ static int fill_at_exit(uint64_t seed, uint32_t scale) {
   return fill_persistent(seed, scale);
 }
 
+// exit() runs a handler that waits for a thread, which runs out of room then.
+static pthread_t late_thread;
+static uint32_t is_ending;
+
+static void *run_out_late(void *nothing) {
+  while (__atomic_load_n(&is_ending, __ATOMIC_ACQUIRE) == 0) usleep(1000);
+  return fill_persistent(100, 1) == 0 ? NULL : nothing;
+}
+
+static void join_at_exit(void) {
+  __atomic_store_n(&is_ending, 1, __ATOMIC_RELEASE);
+  if (pthread_join(late_thread, NULL) != 0) abort();
+}
+
+static int exit_joins_who_runs_out(uint64_t seed, uint32_t scale) {
+  if (pthread_create(&late_thread, NULL, run_out_late, NULL) != 0 || atexit(join_at_exit) != 0) return __LINE__;
+  return fill_persistent(seed, scale);
+}
+
 static int persistent_size_above_half(uint64_t seed, uint32_t scale) {
   (void)seed;
   (void)scale;
@@ -354,6 +373,7 @@ static const skip_scenario single[] = {
     {"survive-for-ever", survive_for_ever},
     {"fill-in-threads", fill_in_threads},
     {"fill-at-exit", fill_at_exit},
+    {"exit-joins-who-runs-out", exit_joins_who_runs_out},
     {"persistent-size-above-half", persistent_size_above_half},
     {"region-size-wraps", region_size_wraps},
     {"scratch-size-wraps", scratch_size_wraps},

@@ -79,7 +79,7 @@ extension FaceSuites {
         }
 
         /// In a child, which may change its environment.
-        @Test(.enabled(if: !hasSanitizer)) func theEnvironment() {
+        @Test(.enabled(if: Sanitizer.isAbsent)) func theEnvironment() {
             let status = inChild {
                 guard unsafe setenv("SKIP_CAPACITY", "12M", 1) == 0, let set = try? Heap(capacity: .environment()) else { return 1 }
                 guard set.capacityBytes == 12 << 20, set.capacityChoice.source == .environment else { return 2 }
@@ -191,7 +191,7 @@ extension FaceSuites {
             #expect(Capacity.shrunk(4 << 20) == nil)
         }
 
-        @Test(.enabled(if: !hasSanitizer)) func underAnAddressSpaceLimit() {
+        @Test(.enabled(if: Sanitizer.isAbsent)) func underAnAddressSpaceLimit() {
             let status = inChild {
                 guard let limitBytes = limitAddressSpace(aboveUseBytes: 8 << 30) else { return 5 }
                 guard unsafe unsetenv("SKIP_CAPACITY") == 0, let heap = try? Heap(capacity: .environment()) else { return 1 }

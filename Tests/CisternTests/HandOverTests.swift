@@ -8,7 +8,7 @@ import Testing
 
 /// Programs that take over. What a process is turned into by exec is tried in children.
 extension FaceSuites {
-    @Suite(.enabled(if: !hasSanitizer, "children of a sanitizer's process"))
+    @Suite(.enabled(if: Sanitizer.isAbsent, "children of a sanitizer's process"))
     struct HandOverTests {
         private static let size = 64 << 20
 

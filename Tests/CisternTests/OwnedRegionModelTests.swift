@@ -105,6 +105,20 @@ private struct OwnedRegionModel {
         }
     }
 
+    /// An image of this moment has the living names and no memory, and does not change what it is of.
+    func checkImage() throws {
+        let image = try directory.image()
+        let heap = try Heap(capacityBytes: 64 << 20)
+        let reopened = try Directory(in: heap, reopening: image.span)
+        #expect(directory.verify() == nil && reopened.verify() == nil)
+        #expect(try reopened.image() == image)
+        let (now, before) = (reopened.statistics, directory.statistics)
+        #expect(now.ownedRegionCount == 0 && now.liveCount == before.liveCount && now.stagedCount == before.stagedCount)
+        for content in contents where content.until == nil { #expect(reopened[content.name] == content.id) }
+        try reopened.seal(budget: .max)
+        #expect(reopened.verify() == nil && reopened.statistics.tombstoneCount == 0)
+    }
+
     /// What is alive and what each snapshot sees, and after an unlimited drain exactly the memory that somebody needs.
     mutating func check() throws {
         try directory.seal(budget: .max)
@@ -168,6 +182,8 @@ extension FaceSuites {
                         // With the last value kept, tombstones keep theirs for as long as any reader needs them.
                         if kind != .keepsLastValue { try model.check() }
                     }
+                    for _ in 0..<5 { try model.step() }
+                    try model.checkImage()
                     #expect(model.failure == nil, "seed \(seed &+ round)")
                     refusals += model.refusals
                     #expect(kind == .keepsLastValue || model.reads > 0, "seed \(seed &+ round)")
@@ -208,6 +224,7 @@ extension FaceSuites {
                 var mostRefusals = 0
                 while number < 20 {
                     let table = FaultTable()
+                    defer { table.isNeeded() }
                     var options = HeapOptions(capacityBytes: 64 << 20)
                     table.install(in: &options)
                     let heap = try Heap(options)
@@ -222,7 +239,7 @@ extension FaceSuites {
                         #expect(model.failure == nil, "call \(number) refused, for ever: \(forEver)")
                         mostRefusals = max(mostRefusals, model.refusals)
                     }
-                    table.refuse(.max)
+                    table.refuseNothing()
                     #expect(finish(heap), "call \(number) refused, for ever: \(forEver)")
                     number += 1
                 }

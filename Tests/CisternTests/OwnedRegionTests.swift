@@ -233,6 +233,71 @@ extension FaceSuites {
             }
         }
 
+        /// An image has the names, in the middle of a tick and whatever became of their memory, and none of that; what is counted
+        /// and numbered is right without it.
+        @Test(arguments: [false, true]) func anImageHasTheNamesOnly(keepsLastValue: Bool) throws {
+            var options = DirectoryOptions()
+            options.keepsLastValue = keepsLastValue
+            var image: [UInt8] = []
+            var (living, gone) = (RegionID.none, RegionID.none)
+            try withDirectory(4 << 20, options) { directory in
+                let parent = try directory.create("parent", payload: 7)
+                living = try directory.create("living", under: parent, elements: [1] as [UInt64])
+                let second = try directory.create("second owner", elements: [2] as [UInt64])
+                let shared = try directory.create("shared", under: living, elements: [3] as [UInt64])
+                try directory.addOwner(second, of: shared)
+                gone = try directory.create("gone", elements: [4] as [UInt64])
+                let staged = try directory.create("staged", elements: [5] as [UInt64])
+                try directory.seal()
+                let subscription = try directory.subscribe(isDurable: true)
+                let snapshot = try directory.pin(.snapshot)
+                // A content that only the snapshot sees, one of the open tick, a tombstone with its content, a removal of the open tick.
+                try directory.replace(living, elements: [6] as [UInt64])
+                try directory.remove(gone)
+                try directory.seal()
+                try directory.replace(living, elements: [7] as [UInt64])
+                try directory.remove(staged)
+                var told: [String] = []
+                directory.replacePayloads { _, name, payload in
+                    told.append(name)
+                    return payload
+                }
+                #expect(Set(told).isSuperset(of: ["parent", "living", "second owner", "shared", "staged", "gone"]))
+                image = try directory.image()
+                // Nothing has changed for the directory that is saved.
+                #expect(directory.verify() == nil && directory.statistics.ownedRegionCount == 7)
+                #expect(try directory.numbers(living) == [7] && snapshot.numbers(living) == [1] && snapshot.numbers(gone) == [4])
+                _ = consume subscription
+            }
+            let heap = try Heap(capacityBytes: 4 << 20)
+            let released = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+            unsafe released.initialize(to: 0)
+            defer { unsafe released.deallocate() }
+            do {
+                let directory = try Directory(
+                    in: heap, reopening: image.span,
+                    release: { context, payload in unsafe UnsafeMutablePointer<UInt64>(bitPattern: context)!.pointee += payload },
+                    releaseContext: UInt(bitPattern: released))
+                #expect(try directory.image() == image && directory.verify() == nil)
+                let now = directory.statistics
+                #expect(now.ownedRegionCount == 0 && now.liveCount == 4 && now.stagedCount == 1 && now.keptContentCount == 0)
+                #expect(directory["living"] == living && directory.payload(of: living) == nil && directory.name(of: gone) == "gone")
+                #expect(directory["shared"].map { directory.owners(of: $0).count } == 2)
+                expect(.noRegion) { () throws(DirectoryError) in _ = try directory.numbers(living) }
+                expect(.noRegion) { () throws(DirectoryError) in try directory.replace(living, elements: [1]) }
+                // It goes on as any other, and its names can have memory again.
+                try directory.remove(living)
+                let again = try directory.create("living", elements: [8] as [UInt64])
+                try directory.seal()
+                #expect(try directory.numbers(again) == [8] && directory.statistics.ownedRegionCount == 1 && directory.verify() == nil)
+                #expect(directory["shared"] != nil)
+            }
+            // Of all payloads only the one that was not about memory.
+            #expect(unsafe released.pointee == 7)
+            heap.trim()
+            #expect(heap.statistics.requestedBytes == 0 && heap.statistics.regionBytes == 0 && heap.verify() == nil)
+        }
+
         private struct Unexpected: Error {}
     }
 }

@@ -7,7 +7,8 @@ extension FaceSuites {
             let report = try runReactiveStore()
             #expect(report.count == 7)
             for line in report { print(line) }
-            #expect(report[0] == "export: removed height, changed total, added depth, added depth/squares, removedWithParent height/squares")
+            #expect(
+                report[0] == "export: removed height, changed total, added depth, added depth/squares, removedWithParent height/squares")
             #expect(report[1] == "squares of the removed width: 1, 4, 9")
             #expect(report[2] == "regions in memory: 8 with the snapshot, 5 without")
             #expect(report[3] == "the slow one holds 4 tombstones")
@@ -80,6 +81,14 @@ extension FaceSuites {
                 #expect(directory.parent(of: child) == parent && directory.parent(of: parent) == .none)
                 let before = try directory.setPayload(8, of: child)
                 #expect(before == 7 && directory.payload(of: child) == 8)
+                let late = try directory.create("late")
+                #expect(throws: DirectoryError.ownerTooYoung(owner: late, child: child)) { try directory.addOwner(late, of: child) }
+                try directory.addOwner(parent, of: late)
+                try directory.addOwner(child, of: late)
+                #expect(directory.owners(of: late) == [parent, child] && directory.statistics.ownerBytes == 40)
+                let isOwned = [try directory.removeOwner(parent, of: late), try directory.removeOwner(child, of: late)]
+                #expect(isOwned == [true, false] && directory.owners(of: late).isEmpty)
+                try directory.remove(late)
                 #expect(directory.openTick == Tick(1) && directory.maintain() == 0 && directory.verify() == nil)
                 try directory.seal()
                 let first = try directory.subscribe()

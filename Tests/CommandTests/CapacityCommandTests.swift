@@ -6,7 +6,7 @@ import Limits
 import Testing
 
 extension CommandSuites {
-    @Suite(.enabled(if: !hasSanitizer)) struct CapacityCommandTests {
+    @Suite(.enabled(if: Sanitizer.isAbsent)) struct CapacityCommandTests {
         /// The lines that the issue shows, and those of the capacity scenarios.
         @Test(
             arguments: [

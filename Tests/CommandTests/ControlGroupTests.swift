@@ -1,4 +1,3 @@
-import CTestSupport
 import CVirtualMemory
 import Cistern
 @testable import CisternCommand
@@ -45,7 +44,7 @@ private func fill(_ heap: Heap, touches: Bool) -> UInt64 {
 }
 
 extension CommandSuites {
-    @Suite(.enabled(if: !hasSanitizer)) struct ControlGroupTests {
+    @Suite(.enabled(if: Sanitizer.isAbsent)) struct ControlGroupTests {
         /// The bound stands in a group above the own one, as it does in most containers.
         @Test(arguments: [(512, 256), (1024, 512), (1536, 1024), (4096, 3072), (8192, 6144), (16384, 12288)] as [(UInt64, UInt64)])
         func theDefaultFitsAGroup(limitMib: UInt64, capacityMib: UInt64) throws {

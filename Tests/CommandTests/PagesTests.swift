@@ -4,7 +4,7 @@ import Testing
 
 /// The pages about the command say what it does: manual, help, completions, containers.
 extension CommandSuites {
-    @Suite(.enabled(if: !hasSanitizer)) struct PagesTests {
+    @Suite(.enabled(if: Sanitizer.isAbsent)) struct PagesTests {
         /// Every name of the command line, as commands and options.
         static var names: [(command: String, options: [String])] {
             CommandTable.commands.map { command in (command.name, command.options.map(\.name)) }

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 
 extension CommandSuites {
-    @Suite(.enabled(if: !hasSanitizer)) struct RunCommandTests {
+    @Suite(.enabled(if: Sanitizer.isAbsent)) struct RunCommandTests {
         @Test func exitCodesArePassedOn() throws {
             let scratch = try Scratch()
             for code in [0, 1, 7, 24, 42, 125, 126, 127, 137, 255] {

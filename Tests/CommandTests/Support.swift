@@ -1,10 +1,10 @@
-import CTestSupport
 import CVirtualMemory
 import Envelope
 import Glibc
+@_exported import TestSupport
 import Testing
 
-// Safety: texts and arrays handed to C live as long as the call; a box with a closure as long as the child that runs it.
+// Safety: texts and arrays handed to C live as long as the call.
 
 /// What a program wrote, byte for byte, and how it ended.
 struct Outcome: CustomStringConvertible {
@@ -19,11 +19,6 @@ struct Outcome: CustomStringConvertible {
 
     /// A refusal: nothing on standard output, one line on standard error, this code.
     func isRefusal(_ code: Int32) -> Bool { exitCode == code && outputBytes.isEmpty && errors.hasSuffix("\n") && errorLines.count == 1 }
-}
-
-struct TestFailure: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
 }
 
 /// A directory of one test; removed with all that is in it.
@@ -63,10 +58,7 @@ final class Scratch {
     func remove(_ name: String) { _ = unsafe unlink("\(path)/\(name)") }
 
     func readBytes(_ name: String) throws -> [UInt8] {
-        guard let file = unsafe fopen("\(path)/\(name)", "r") else { throw TestFailure("\(name): errno \(errno)") }
-        defer { _ = unsafe fclose(file) }  // was only read
-        var bytes: [UInt8] = []
-        while case let byte = unsafe getc(file), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
+        guard let bytes = bytes(ofFile: "\(path)/\(name)") else { throw TestFailure("\(name): errno \(errno)") }
         return bytes
     }
 
@@ -132,47 +124,7 @@ final class Scratch {
 @Suite(.serialized)
 enum CommandSuites {}
 
-/// Sanitizers keep shadow memory that no limit allows.
-var hasSanitizer: Bool { cistern_test_sanitizer() != UInt32(CISTERN_TEST_NO_SANITIZER) }
-
-/// The folder of the package.
-var packageFolder: String {
-    #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
-}
-
 func textOfPackageFile(_ name: String) throws -> String {
     guard let text = SystemFiles.real.read("\(packageFolder)/\(name)").text else { throw TestFailure("\(name) cannot be read") }
     return text
-}
-
-private final class Body {
-    let run: () -> Int32
-    init(_ run: @escaping () -> Int32) { self.run = run }
-}
-
-/// Runs a closure in a forked child. Returns its exit code, or 256 + the signal that ended it.
-func inChild(_ run: () -> Int32) -> Int32 {
-    withoutActuallyEscaping(run) { run in
-        let box = Body(run)
-        return withExtendedLifetime(box) {
-            unsafe cistern_test_in_child(
-                { context in unsafe Unmanaged<Body>.fromOpaque(context!).takeUnretainedValue().run() },
-                Unmanaged.passUnretained(box).toOpaque(), 0, 0, 60)
-        }
-    }
-}
-
-/// A small generator of numbers, the same on every machine (splitmix64).
-struct Random: RandomNumberGenerator {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    /// The seed of a test: CISTERN_TEST_SEED or a new one; printed so that a failure can be run again.
-    static func printed(_ test: String) -> (Random, UInt64) {
-        let seed = cistern_test_seed(UInt64.random(in: 0...UInt64.max))
-        print("\(test): seed \(seed)")
-        return (Random(seed: seed), seed)
-    }
-
-    mutating func next() -> UInt64 { unsafe cistern_test_next_random(&state) }
 }

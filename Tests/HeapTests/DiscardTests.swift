@@ -162,7 +162,7 @@ extension HeapSuites {
                     #expect(heap.discard() > 0)
                     #expect(heap.core.statistics().touchedBytes == 0)
                     #expect(heap.destroy())
-                    table.free()
+                    table.isNeeded()
                 }
             }
         }
@@ -172,7 +172,7 @@ extension HeapSuites {
             let table = FaultTable()
             let heap = try heap(.usual, 64 << 20, table)
             try fill(heap)
-            table.readsAsStale()
+            table.decommitLeavesStaleBytes()
             table.refuse(0, forEver: false)
             let touched = heap.core.statistics().touchedBytes
             #expect(heap.discard() == 0)
@@ -181,7 +181,7 @@ extension HeapSuites {
             let zeroed = try #require(heap.allocateZeroed(24 << 20))
             #expect(cistern_test_is_zero(zeroed, 24 << 20))
             #expect(heap.destroy())
-            table.free()
+            table.isNeeded()
         }
 
         /// A random program, everything dropped now and then.

@@ -89,7 +89,7 @@ extension HeapSuites {
             #expect(heap.verify() == nil)
             #expect(heap.destroy())
             #expect(table.counts.liveReservations == 0)
-            table.free()
+            table.isNeeded()
         }
     }
 }

@@ -60,7 +60,7 @@ extension HeapSuites {
         /// Returns whether the refusal was reached.
         private func refuse(_ number: UInt64, forEver: Bool, in program: Program) -> Bool {
             let table = FaultTable()
-            defer { table.free() }
+            defer { table.isNeeded() }
             table.refuse(number, forEver: forEver)
             var made: TestHeap?
             do throws(HeapCreationError) {
@@ -121,7 +121,7 @@ extension HeapSuites {
             // The range is still there, and nobody's heap: give it back by hand.
             #expect(table.release(heap.base, 4 << 20))
             #expect(table.counts.liveReservations == 0)
-            table.free()
+            table.isNeeded()
         }
 
         @Test func theSecondAttemptTakesOnlyWhatIsNeeded() throws {
@@ -133,7 +133,7 @@ extension HeapSuites {
             #expect(heap.core.lastRefusalCode == 0)
             #expect(heap.verify() == nil)
             #expect(heap.destroy())
-            table.free()
+            table.isNeeded()
         }
     }
 }

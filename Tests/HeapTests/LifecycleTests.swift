@@ -21,7 +21,7 @@ extension HeapSuites {
                 #expect(heap.allocate(100) != nil)
                 #expect(heap.destroy())
                 #expect(table.counts.liveReservations == 0)
-                table.free()
+                table.isNeeded()
             }
         }
 

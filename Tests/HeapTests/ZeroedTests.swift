@@ -42,7 +42,7 @@ extension HeapSuites {
         /// A system that leaves the bytes where they are when it takes memory back.
         @Test func pagesThatReadAsStaleAreCleared() throws {
             let table = FaultTable()
-            table.readsAsStale()
+            table.decommitLeavesStaleBytes()
             let heap = try TestHeap(16 << 20) { table.install(in: &$0) }
             let dirty = try #require(heap.allocate(1 << 20))
             let fence = try #require(heap.allocate(5000))
@@ -55,7 +55,7 @@ extension HeapSuites {
             heap.free(fence, 5000)
             #expect(heap.verify() == nil)
             #expect(heap.destroy())
-            table.free()
+            table.isNeeded()
         }
 
         /// Zeroed blocks over memory that was partly used: every mixture of dirty and untouched pages.

@@ -1,35 +1,6 @@
-import CVirtualMemory
 import Limits
+@_exported import TestSupport
 import Testing
-
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SeededNumbers: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    /// CISTERN_TEST_SEED, if that is a number. Whoever changes the environment reads this first, so it is never read meanwhile.
-    static let given: UInt64? = {
-        // Safety: the text is copied at once, and nobody changes the environment, see above.
-        let text = unsafe cistern_os_environment_value("CISTERN_TEST_SEED").map { unsafe String(cString: $0) }
-        return text.flatMap { UInt64($0) }
-    }()
-
-    /// The seed of a test: the given one, else new in every run; printed so that a failure can be run again.
-    static func printedSeed(_ test: String) -> UInt64 {
-        let seed = given ?? UInt64.random(in: 0...UInt64.max)
-        print("\(test): seed \(seed)")
-        return seed
-    }
-}
 
 @Suite struct CapacityFuzzTests {
     /// What the strict grammar means, said in another way: with twice as wide a product.
@@ -49,8 +20,7 @@ struct SeededNumbers: RandomNumberGenerator {
     }
 
     @Test func anyBytesNeverTrap() {
-        let seed = SeededNumbers.printedSeed("CapacityFuzzTests.anyBytesNeverTrap")
-        var numbers = SeededNumbers(seed: seed)
+        var (numbers, seed) = Random.printed("CapacityFuzzTests.anyBytesNeverTrap")
         let alphabet = Array("0123456789999KMGkmgiBTb%auto-.,x \0\u{FF}".utf8)
         var accepted = 0
         for _ in 0..<40_000 {

@@ -179,8 +179,7 @@ import Testing
     }
 
     @Test func anyBytesNeverTrap() throws {
-        let seed = SeededNumbers.printedSeed("HostileLimitsTests.anyBytesNeverTrap")
-        var numbers = SeededNumbers(seed: seed)
+        var (numbers, seed) = Random.printed("HostileLimitsTests.anyBytesNeverTrap")
         let pieces = [
             "0::/a\n", "4:memory:/b\n", " ", "\n", ":", "/", "..", "-", "cgroup2 ", "cgroup x memory", "\\040", "\0", "max",
             "99999999999", "MemTotal:", " kB", "/sys/fs/cgroup ", "30 23 0:1 / ",

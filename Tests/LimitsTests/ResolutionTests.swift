@@ -43,7 +43,7 @@ import Testing
 /// The environment belongs to the whole process: one test after the other.
 @Suite(.serialized) struct EnvironmentTests {
     func with<Result>(_ value: [CChar]?, _ body: () throws -> Result) rethrows -> Result {
-        _ = SeededNumbers.given
+        _ = Random.givenSeed
         if let value { unsafe #expect(setenv("SKIP_CAPACITY", value, 1) == 0) } else { unsafe #expect(unsetenv("SKIP_CAPACITY") == 0) }
         defer { unsafe unsetenv("SKIP_CAPACITY") }
         return try body()

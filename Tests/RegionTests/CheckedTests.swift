@@ -1,4 +1,3 @@
-import CTestSupport
 import HeapCore
 import Regions
 import Testing
@@ -76,7 +75,7 @@ extension RegionSuites {
 
         @Test(.enabled(if: !Sanitizer.isPresent), arguments: ["close", "allocate", "reset"])
         func withoutAReportItTraps(what: String) {
-            let (status, text) = inChild {
+            let (status, text) = inChildCapturing {
                 guard let heap = try? TestHeap(16 << 20, { $0.isChecked = true }), let region = heap.open() else { return 1 }
                 guard region.core.close() == .done else { return 2 }
                 switch what {

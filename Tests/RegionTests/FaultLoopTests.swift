@@ -1,4 +1,3 @@
-import CTestSupport
 import HeapCore
 import Regions
 import Testing
@@ -9,7 +8,7 @@ extension RegionSuites {
         /// Returns whether the refusal was reached.
         private func refuse(_ number: UInt64, forEver: Bool, isChecked: Bool) -> Bool {
             let table = FaultTable()
-            defer { table.free() }
+            defer { table.isNeeded() }
             var made: TestHeap?
             made = try? TestHeap(64 << 20) {
                 table.install(in: &$0)

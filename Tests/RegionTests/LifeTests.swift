@@ -1,4 +1,3 @@
-import CTestSupport
 import HeapCore
 import Regions
 import Testing

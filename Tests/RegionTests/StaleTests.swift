@@ -1,4 +1,3 @@
-import CTestSupport
 import HeapCore
 import Regions
 import Testing
@@ -141,7 +140,7 @@ extension RegionSuites {
         func aForksChildWithoutTheHeapOpensNothing() throws {
             let heap = try TestHeap(16 << 20) { $0.isInheritedByFork = false }
             let root = try #require(heap.open())
-            let result = inChild {
+            let result = inChildCapturing {
                 if heap.open() != nil { return 1 }
                 // Without a look at any page of it, too: the header says that there is nothing.
                 return heap.core.statistics().regionBytes == 0 ? 0 : 2

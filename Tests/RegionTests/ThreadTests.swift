@@ -57,7 +57,7 @@ extension RegionSuites {
             let region = try #require(heap.open())
             let object = try #require(region.allocate(5000))
             cistern_test_fill(object, 5000, 1)
-            let (status, text) = inChild {
+            let (status, text) = inChildCapturing {
                 guard cistern_test_holds(object, 5000, 1), let child = region.child(), child.allocate(100_000) != nil else { return 1 }
                 guard region.core.close() == .done, let other = heap.open(), other.allocate(64) != nil else { return 2 }
                 return heap.verify() == nil ? 0 : 3

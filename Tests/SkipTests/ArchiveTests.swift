@@ -2,7 +2,7 @@ import Testing
 
 extension SkipSuites {
     /// libcistern_skip.a from outside: its names, the miniature runtime on it, command lines, refused system calls.
-    @Suite(.enabled(if: !hasSanitizer && !isSmall))
+    @Suite(.enabled(if: Sanitizer.isAbsent && !isSmall))
     struct ArchiveTests {
         private let archive: Archive
 
@@ -57,6 +57,12 @@ extension SkipSuites {
                 #expect(outcome == Outcome(code: 0, output: "", errors: ""), "seed \(seed)")
             }
             #expect(try archive.start("forked-child --capacity 256M").code == 0)
+        }
+
+        /// An exit handler waits for a thread that runs out of room meanwhile: it ends the process when its five seconds have passed.
+        @Test func exitWaitsForAThreadThatRunsOut() throws {
+            let outcome = try archive.start("exit-joins-who-runs-out 100 --capacity 1M", seconds: 60)
+            #expect(outcome == Outcome(code: 24, output: "", errors: "Error: out of persistent memory.\n"))
         }
 
         @Test func underValgrind() throws {

@@ -3,7 +3,7 @@ import Testing
 extension SkipSuites {
     /// What was wrong with Skip's own memory layer, a test for each: it passes with the archive, and is seen to fail with a model
     /// that has the defect. The numbers are those of docs/skip.md.
-    @Suite(.enabled(if: !hasSanitizer && !isSmall))
+    @Suite(.enabled(if: Sanitizer.isAbsent && !isSmall))
     struct DefectTests {
         private let archive: Archive
 

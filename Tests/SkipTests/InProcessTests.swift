@@ -36,7 +36,7 @@ extension SkipSuites {
         }
 
         /// Ends of the process, each in a forked child of the test process.
-        @Test(.enabled(if: !hasSanitizer))
+        @Test(.enabled(if: Sanitizer.isAbsent))
         func ends() throws {
             // Quotes are for a shell.
             for line in CommandLineCase.all where !(line.variable + line.words).contains("'") {
@@ -61,6 +61,16 @@ extension SkipSuites {
             #expect(inChild("start-only --capacity 128G", addressSpaceBytes: 64 << 30).code == 41)
             // A default shrinks until it fits; the memory layer is told of a limit that somebody else uses up.
             #expect(inChild("--capacity -", addressSpaceBytes: 64 << 30).code == 0)
+        }
+
+        /// A thread runs out of room while another ends the process and waits for it in an exit handler. It says nothing, and ends
+        /// the process itself when five seconds have passed: else both would wait for ever, and the child's limit would tell.
+        @Test(.enabled(if: Sanitizer.isAbsent))
+        func exitWaitsForAThreadThatRunsOut() throws {
+            let start = ContinuousClock.now
+            let outcome = inChild("exit-joins-who-runs-out 100 --capacity 1M")
+            #expect(outcome == Outcome(code: 24, output: "", errors: "Error: out of persistent memory.\n"))
+            #expect(ContinuousClock.now - start >= .seconds(5), "somebody did not give the other one its time")
         }
 
         private func inChild(_ words: String, addressSpaceBytes: UInt64 = 0) -> Outcome {

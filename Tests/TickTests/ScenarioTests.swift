@@ -180,6 +180,53 @@ extension TickSuites {
             #expect(test.close())
         }
 
+        /// The same after a crash: the directory is reopened as it was when its image was written, and what its readers have reached
+        /// since is lost, also once ticks of the same numbers are over again.
+        @Test func s9APositionThatTheReopenedDirectoryHasNot() throws {
+            let test = try TestDirectory()
+            var core = test.core
+            let kept = try core.make("kept")
+            let gone = try core.make("gone")
+            try core.seal()
+            let durable = try core.attach(.init(isDurable: true))
+            let other = try core.attach(.init(isDurable: true))
+            let early = core.durableState(of: durable)
+            // Somebody at tick 2 who is not durable is all that another tombstone is kept for.
+            let passing = try core.attach()
+            let short = try core.make("short")
+            try core.seal()
+            try core.remove(short)
+            try core.remove(gone)
+            try core.seal()
+            let middle = try core.attach()
+            #expect(try core.resume(at: Tick(3)).resync?.reason == .purged)
+            let image = try core.image()
+            // What is told from here on never was.
+            try core.remove(kept)
+            for _ in 0..<3 { try core.seal() }
+            #expect(core.acknowledge(durable, try core.changes(durable).token) == .accepted)
+            let lost = core.durableState(of: durable)
+            _ = (passing, middle)
+            core.destroy()
+            core = try RegionDirectory.reopened(image, in: test.heap)
+            #expect(core.openTick == Tick(4) && core.statistics().readerCount == 2 && core.statistics().floor == Tick(4))
+            #expect(try core.resume(at: Tick(2)).resync == nil, "the durable readers hold it")
+            #expect(try core.resume(at: Tick(3)).resync?.reason == .purged)
+            #expect(try core.resume(at: Tick(9)).resync?.reason == .future)
+            for _ in 0..<6 { try core.seal() }
+            #expect(lost.tick < core.openTick && core.statistics().floor <= lost.tick)
+            #expect(try core.resume(lost).resync?.reason == .future)
+            try core.seal()
+            // It was let go when its owner was somewhere else; the other one is where it was.
+            #expect(!core.forget(early) && core.detachedState(after: 0)?.readerSerial == other.serial)
+            let (reader, resync) = try core.resume(try #require(core.detachedState(after: 0)))
+            #expect(resync == nil)
+            let events = try core.changes(reader).events
+            #expect(events.map(\.id) == [gone] && kinds(events) == [.removed])
+            core.destroy()
+            #expect(test.heap.statistics().liveBlockCount == 0 && test.heap.destroy())
+        }
+
         @Test func s10ManyExpiredReadersAreEachToldOnce() throws {
             var options = DirectoryOptions()
             options.readerLimits.lagTicks = 3

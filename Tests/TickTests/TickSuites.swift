@@ -1,3 +1,4 @@
+@_exported import TestSupport
 import Testing
 
 /// Everything in this folder, one test at a time: some count what a heap holds.

@@ -174,7 +174,7 @@ struct RealLimitTests {
     private static let limitBytes: UInt64 = 32 << 30
 
     @Test func theAddressSpaceLimitIsNamed() {
-        let status = unsafe inChild(addressSpaceBytes: Self.limitBytes) { _ in
+        let status = inChild(addressSpaceBytes: Self.limitBytes) {
             let error = refusal { () throws(ReservationError) in
                 _ = unsafe try Reservation.reserve(capacityBytes: 64 << 30, calls: cistern_os_system())
             }
@@ -188,7 +188,7 @@ struct RealLimitTests {
     @Test func theDataLimitIsNamedAndWhatWasCommittedStays() {
         // On top of what is there: a sanitizer's own tables count too.
         let dataBytes = unsafe cistern_test_status_bytes("VmData:")
-        let status = unsafe inChild(dataBytes: dataBytes + Self.limitBytes) { _ in
+        let status = inChild(dataBytes: dataBytes + Self.limitBytes) {
             var limitBytes: UInt64 = 0
             let calls = unsafe cistern_os_system()
             guard unsafe calls.pointee.read_limit(nil, UInt32(CISTERN_LIMIT_DATA), &limitBytes) == 0 else { return 7 }

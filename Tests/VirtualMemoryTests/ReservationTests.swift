@@ -8,8 +8,8 @@ import VirtualMemory
 
     @Test func reservesExactlyTheCapacityInOneCall() throws {
         let reservation = try table.reserve(16 << 30)
-        #expect(table.reserveCount == 1 && table.reservedByteCount == 16 << 30)
-        #expect(table.callCount == 2, "one reservation and its name")
+        #expect(table.reserveCount == 1 && table.counts.reservedBytes == 16 << 30)
+        #expect(table.counts.all == 2, "one reservation and its name")
         #expect(reservation.capacityBytes == 16 << 30 && reservation.committedBytes == 0 && reservation.committedHighWaterBytes == 0)
         #expect(reservation.baseAddress % UInt(page) == 0)
         try reservation.release()
@@ -20,7 +20,7 @@ import VirtualMemory
     func refusesOddCapacities(capacityBytes: UInt64) {
         let error = refusal { () throws(ReservationError) in _ = try table.reserve(capacityBytes) }
         #expect(error?.code == 22 && error?.operation == .reserve && error?.byteCount == capacityBytes)
-        #expect(table.callCount == 0)
+        #expect(table.counts.all == 0)
     }
 
     @Test func commitGrowsFromTheBase() throws {
@@ -30,9 +30,9 @@ import VirtualMemory
         #expect(reservation.committedBytes == page)
         try reservation.commit(upTo: page)
         try reservation.commit(upTo: 0)
-        #expect(table.commitCount == 1, "what is committed already costs no call")
+        #expect(table.counts.commit == 1, "what is committed already costs no call")
         try reservation.commit(upTo: 64 * page)
-        #expect(reservation.committedBytes == 64 * page && table.commitCount == 2)
+        #expect(reservation.committedBytes == 64 * page && table.counts.commit == 2)
         cistern_test_fill(reservation.baseAddress, Int(64 * page), 7)
         #expect(cistern_test_holds(reservation.baseAddress, Int(64 * page), 7))
         let error = refusal { () throws(ReservationError) in try reservation.commit(upTo: 64 * page + 1) }
@@ -47,7 +47,7 @@ import VirtualMemory
         try reservation.uncommit(downTo: 15 * page + 1)
         #expect(reservation.committedBytes == 16 * page && reservation.committedHighWaterBytes == 32 * page)
         try reservation.uncommit(downTo: 20 * page)
-        #expect(table.uncommitCount == 1, "nothing is committed there")
+        #expect(table.counts.uncommit == 1, "nothing is committed there")
         try reservation.commit(upTo: 32 * page)
         #expect(cistern_test_is_zero(reservation.baseAddress + UInt(16 * page), Int(16 * page)))
         #expect(!cistern_test_is_zero(reservation.baseAddress, Int(16 * page)))
@@ -82,7 +82,7 @@ import VirtualMemory
         let error = refusal { () throws(ReservationError) in
             _ = try reservation.decommit(offsetBytes: firstPage << 12, byteCount: pages << 12)
         }
-        #expect(error?.code == 22 && error?.operation == .decommit && table.decommitCount == 0)
+        #expect(error?.code == 22 && error?.operation == .decommit && table.counts.decommit == 0)
     }
 
     @Test func decommitTakesWholePagesOnly() throws {
@@ -93,7 +93,7 @@ import VirtualMemory
             let error = refusal { () throws(ReservationError) in _ = try reservation.decommit(offsetBytes: offset, byteCount: count) }
             #expect(error?.code == 22)
         }
-        #expect(table.decommitCount == 0)
+        #expect(table.counts.decommit == 0)
     }
 
     @Test func adviceIsTakenInsideTheReservation() throws {
@@ -102,11 +102,11 @@ import VirtualMemory
         for advice in [Advice.noHugePages, .notInherited, .wipeOnFork] {
             #expect(reservation.advise(advice, offsetBytes: 1, byteCount: 2))
         }
-        #expect(table.adviseCount == 3)
+        #expect(table.counts.advise == 3)
         for (offset, count) in [(0, 0), (16 << 20, 1), (0, (16 << 20) + 1), (UInt64.max, UInt64.max)] as [(UInt64, UInt64)] {
             #expect(!reservation.advise(.hugePages, offsetBytes: offset, byteCount: count))
         }
-        #expect(table.adviseCount == 3)
+        #expect(table.counts.advise == 3)
     }
 
     @Test func theMappingHasAName() throws {
@@ -162,7 +162,7 @@ import VirtualMemory
     func everyCallRefusedInTurn(forEver: Bool, code: Int32) {
         let table = FaultTable()
         #expect(exercise(table) == nil)
-        let callCount = table.callCount
+        let callCount = table.counts.all
         #expect(callCount == 9)
         for number in 0..<callCount {
             table.refuse(number, forEver: forEver, code: code)

@@ -99,6 +99,13 @@ typedef enum cistern_status {
   CISTERN_FOREIGN_BATCH = 83,          // another reader's, or another directory's
   CISTERN_EXPIRED = 84,                // the reader held too much; the next poll tells
   CISTERN_FIXED_READER = 85,           // it stays where it began
+  CISTERN_NOT_AN_IMAGE = 86,           // the bytes do not begin as the image of a directory
+  CISTERN_IMAGE_VERSION = 87,          // of an image that this library does not read
+  CISTERN_IMAGE_DAMAGED = 88,          // the image is not a sound one
+  CISTERN_BUFFER_TOO_SMALL = 89,       // the image has more bytes than the buffer
+  CISTERN_OWNER_TOO_YOUNG = 90,        // an owner has to be made before what it owns
+  CISTERN_ALREADY_OWNER = 91,          // the one owns the other already
+  CISTERN_NOT_OWNER = 92,              // the one does not own the other
   CISTERN_NO_REGION = 95,              // the named region has no memory of its own
 } cistern_status;
 

@@ -66,16 +66,29 @@ cistern_status cistern_directory_destroy(cistern_directory *_Nullable directory)
 
 // ---- Names
 
-// Makes a region of a name of 0 to 4096 bytes, compared bytewise. parent: its removal removes this one, too; 0: none. payload: a word
-// of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors: CISTERN_INVALID_HANDLE,
-// _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
+// Makes a region of a name of 0 to 4096 bytes, compared bytewise. parent: its first owner, with the last of which it goes; 0: none.
+// payload: a word of the caller's, 0 for none. *id is the new region; for CISTERN_NAME_TAKEN the one that has the name. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _NAME_TOO_LONG, _NAME_TAKEN, _UNKNOWN_REGION and _REGION_REMOVED (the parent), _EXHAUSTED.
 cistern_status cistern_directory_add(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count,
                                      cistern_name_id parent, uint64_t payload, cistern_name_id *_Nullable id);
 // Says that a region's content changed in the open tick. Constant. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _REGION_REMOVED.
 cistern_status cistern_directory_mark_changed(cistern_directory *_Nullable directory, cistern_name_id id);
-// Removes a region and all below it, as one event; *count (may be NULL) is how many. Needs no memory. Errors: CISTERN_INVALID_HANDLE,
-// _UNKNOWN_REGION, _REGION_REMOVED; under CISTERN_PUSH_BACK _RETENTION_EXHAUSTED.
+// Removes a region and all whose last owner goes with it, as one event; *count (may be NULL) is how many. Needs no memory. Errors:
+// CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _REGION_REMOVED; under CISTERN_PUSH_BACK _RETENTION_EXHAUSTED.
 cistern_status cistern_directory_remove(cistern_directory *_Nullable directory, cistern_name_id id, uint64_t *_Nullable count);
+// Makes a region an owner of another, beside those that it has, or the first of one that has none: the child goes when the last of
+// them does. The owner is made before the child, in an earlier tick or earlier in the same. No event tells of it. Proportional to the
+// owners of the child or to what the owner shares with others, whichever is less. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION and
+// _REGION_REMOVED (either), _OWNER_TOO_YOUNG, _ALREADY_OWNER; _EXHAUSTED, not for the first owner.
+cistern_status cistern_directory_add_owner(cistern_directory *_Nullable directory, cistern_name_id owner, cistern_name_id child);
+// Takes an owner away from a region that lives on: under its other owners, or, when this was the last (*is_owned, which may be NULL,
+// is false then), without one until it is removed itself or owned anew. Needs no memory. Errors: CISTERN_INVALID_HANDLE,
+// _UNKNOWN_REGION and _REGION_REMOVED (either), _NOT_OWNER.
+cistern_status cistern_directory_remove_owner(cistern_directory *_Nullable directory, cistern_name_id owner, cistern_name_id child,
+                                              bool *_Nullable is_owned);
+// Copies as many of a living region's owners as fit, its parent first; returns how many it has, 0 also for one that is not alive.
+size_t cistern_directory_copy_owners(cistern_directory *_Nullable directory, cistern_name_id id, cistern_name_id *_Nullable owners,
+                                     size_t capacity);
 // The living region of a name; 0 when there is none.
 cistern_name_id cistern_directory_look_up(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count);
 
@@ -84,7 +97,7 @@ typedef struct cistern_name_status {
   cistern_tick birth;         // of a living region
   cistern_tick last_change;   // of a living region
   cistern_tick removed_at;    // 0: it is alive
-  cistern_name_id parent;     // that it was made under; 0: none
+  cistern_name_id parent;     // that it was made under; when that went before it, another of its owners; 0: none
   uint64_t payload;           // 0 also where it has been released
   uint64_t name_byte_count;
 } cistern_name_status;
@@ -131,7 +144,7 @@ typedef struct cistern_directory_reader {
   uint64_t words[2];
 } cistern_directory_reader;
 
-// Where a durable reader is, to be stored by the caller; plain data, as long as the directory lives.
+// Where a durable reader is, to be stored by the caller; plain data, as long as the directory lives, in all lives that its images give it.
 typedef struct cistern_reader_position {
   uint64_t directory_identity;
   uint64_t reader_serial;
@@ -175,7 +188,7 @@ enum {
   CISTERN_RESYNC_AGE = 4,
   CISTERN_RESYNC_RETENTION = 5,         // all readers together held too much
   CISTERN_RESYNC_PURGED = 6,            // no pin covers the tick asked for
-  CISTERN_RESYNC_FUTURE = 7,            // the tick asked for is not over
+  CISTERN_RESYNC_FUTURE = 7,            // the tick asked for is not over, or was in a life of the directory that is lost
   CISTERN_RESYNC_OTHER_DIRECTORY = 8,
 };
 
@@ -248,6 +261,79 @@ cistern_status cistern_directory_detach(cistern_directory *_Nullable directory, 
 // Cancels a detached reader. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT when there is none.
 cistern_status cistern_directory_forget(cistern_directory *_Nullable directory, const cistern_reader_position *_Nullable position);
 
+// ---- Images
+
+// An image is the directory as plain bytes, for another heap, process or machine: names, ids, tombstones, the removals of the open
+// tick, durable readers with their pins and limits, options, totals, payloads. Not in it: readers that are not durable, batches, and
+// the memory of named regions (below): those are in it as regions without any, with payload 0, to be removed and made anew.
+// A host that stores images
+//   writes one at any time, and makes its bytes durable;
+//   then says so for the durable readers whose positions are stored in nothing else (cistern_directory_note_stored, with the position
+//   taken before the image was written), which lets go of what the position before needed;
+//   after reopening gives the payloads that mean something today, and takes the durable readers up, or forgets them.
+// What a reader reached after the image was written is lost: a position of it is answered with CISTERN_RESYNC, also later.
+
+// What is wrong with an image, and the byte at which it shows.
+typedef struct cistern_image_damage {
+  size_t struct_byte_count;  // sizeof(cistern_image_damage)
+  uint64_t byte_offset;
+  uint32_t kind;             // CISTERN_DAMAGE_*; 0: nothing
+  uint32_t reserved;
+} cistern_image_damage;
+
+enum {
+  CISTERN_DAMAGE_NOT_AN_IMAGE = 1,
+  CISTERN_DAMAGE_VERSION = 2,
+  CISTERN_DAMAGE_TRUNCATED = 3,       // it ends before what it announces
+  CISTERN_DAMAGE_TRAILING_BYTES = 4,  // it is longer than what it announces
+  CISTERN_DAMAGE_CHECKSUM = 5,        // some bytes are not those that were written
+  CISTERN_DAMAGE_OPTIONS = 6,         // from here on: fields that contradict each other
+  CISTERN_DAMAGE_TICK = 7,
+  CISTERN_DAMAGE_COUNTS = 8,
+  CISTERN_DAMAGE_HISTORY = 9,
+  CISTERN_DAMAGE_READER = 10,
+  CISTERN_DAMAGE_REGION = 11,
+  CISTERN_DAMAGE_NAME = 12,
+  CISTERN_DAMAGE_OWNER = 13,
+  CISTERN_DAMAGE_CHANGE = 14,
+};
+
+// Zero in every field but the first is the default; what else a directory is like, its image says.
+typedef struct cistern_reopen_options {
+  size_t struct_byte_count;   // sizeof(cistern_reopen_options)
+  uint64_t hash_seed;         // of the names; 0: from the system's randomness
+  cistern_payload_release _Nullable release;
+  uintptr_t release_context;
+} cistern_reopen_options;
+
+// Bytes of the image that would be written now; 0 for NULL. Changes of other threads can make it larger.
+size_t cistern_directory_image_byte_count(cistern_directory *_Nullable directory);
+// Writes the image. The same state gives the same bytes. *byte_count is how many it has, also for CISTERN_BUFFER_TOO_SMALL, when the
+// buffer's content is undefined. Proportional to what the directory holds, which is locked meanwhile. Errors: CISTERN_INVALID_HANDLE,
+// _INVALID_ARGUMENT, _BUFFER_TOO_SMALL.
+cistern_status cistern_directory_write_image(cistern_directory *_Nullable directory, void *_Nullable image, size_t capacity,
+                                             size_t *_Nullable byte_count);
+// Makes a directory of an image, in any heap. The bytes may be damaged, or an enemy's, and stand anywhere. Options and damage may be
+// NULL. The release function is called for no payload before this returns. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT,
+// _EXHAUSTED, _NOT_AN_IMAGE, _IMAGE_VERSION, _IMAGE_DAMAGED; nothing is left behind then.
+cistern_status cistern_directory_reopen(cistern_heap *_Nullable heap, const void *_Nullable image, size_t byte_count,
+                                        const cistern_reopen_options *_Nullable options,
+                                        cistern_directory *_Nullable *_Nullable directory, cistern_image_damage *_Nullable damage);
+// Releases no payload from now on, at the end neither: those that an image has are its. Errors: CISTERN_INVALID_HANDLE.
+cistern_status cistern_directory_keep_payloads(cistern_directory *_Nullable directory);
+
+// Given a region's name and payload, answers what its payload is from now on; the directory is locked, and must not be called.
+typedef uint64_t (*cistern_payload_replacement)(uintptr_t context, cistern_name_id id, const void *_Nullable name, size_t name_byte_count,
+                                                uint64_t payload);
+// Calls it for each payload that the directory has, of removed regions too. Releases none, and marks nothing as changed. Errors:
+// CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT.
+cistern_status cistern_directory_replace_payloads(cistern_directory *_Nullable directory, uintptr_t context,
+                                                  cistern_payload_replacement _Nullable replacement);
+// Where the durable reader without an owner is that was entered next after the one of a serial. False: there is no other. The first one
+// follows serial 0.
+bool cistern_directory_next_detached(cistern_directory *_Nullable directory, uint64_t after_serial,
+                                     cistern_reader_position *_Nullable position);
+
 // ---- Names with memory of their own: regions (cistern_region.h) that the directory owns
 
 // As cistern_directory_add, of a region with memory. *region: one that stands alone in the directory's heap, is open, on no thread's
@@ -295,6 +381,7 @@ typedef struct cistern_directory_statistics {
   uint64_t name_bytes;
   uint64_t batch_bytes;
   uint64_t reader_bytes;
+  uint64_t owner_bytes;       // owners beyond the first of each region
   uint64_t owned_region_count;  // regions of the heap: of living names, and kept for snapshots
 } cistern_directory_statistics;
 

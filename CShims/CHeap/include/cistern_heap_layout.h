@@ -79,13 +79,19 @@ typedef struct cistern_cache {
   uint64_t owner;         // thread number; 0: nobody's
   uint32_t next_page;     // the heap's next cache
   uint32_t reserved_word;
-  int64_t requested_byte_count;  // what this thread asked for less what it returned
   uint64_t allocation_slow_count;
   uint64_t deallocation_slow_count;
   uint32_t spare_page;         // one-page chunks of regions that were closed, linked by `older`
   uint32_t spare_page_count;
   uint32_t spare_page_limit;   // how many this thread may keep, claimed like room for blocks
   uint32_t reserved_words;
+  uint64_t reserved[2];
+  // What this thread asked for, and what its sized frees returned: apart, so that no call waits for the last one's sum. At a place
+  // in the page where the heap's header has nothing that the fast path reads: a processor that compares the low 12 bits of
+  // addresses holds a load back for a store to the same place of another page.
+  int64_t requested_byte_count;
+  int64_t returned_byte_count;
+  uint64_t reserved_word_2;
   cistern_bin bins[CISTERN_CACHE_BIN_COUNT];
 } cistern_cache;
 
@@ -179,6 +185,8 @@ static_assert(sizeof(cistern_span) == 64, "a span record");
 static_assert(sizeof(cistern_class) == 64, "a size class is one cache line");
 static_assert(sizeof(cistern_bin) == 32, "a bin");
 static_assert(sizeof(cistern_cache) <= 4096, "a cache fits a page");
+static_assert(offsetof(cistern_cache, requested_byte_count) >= offsetof(cistern_heap, size_mask) + 8,
+              "the counters stand elsewhere in their page than what the fast path reads of the heap does in its own");
 static_assert(sizeof(cistern_heap) <= 4096, "the header fits a page");
 
 #endif

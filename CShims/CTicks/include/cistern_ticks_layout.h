@@ -20,8 +20,8 @@ typedef struct cistern_region_record {
   uint16_t name_byte_count;
   uint8_t name_high;
   uint8_t state;         // cistern_record_state
-  uint32_t parent;       // slot
-  uint32_t sequence;     // number of the operation that removed it
+  uint32_t parent;       // slot of the owner that it is listed under, or was when it went with that; 0: it has none
+  uint32_t sequence;     // number of the operation that removed it; while it is alive, the slot of the sibling before it
 } cistern_region_record;
 
 enum cistern_record_state {
@@ -32,6 +32,7 @@ enum cistern_record_state {
   CISTERN_RECORD_STATE_MASK = 3,
   CISTERN_RECORD_IS_SUBTREE_PART = 4,  // removed with its parent, whose removal is the event
   CISTERN_RECORD_HAS_CONTENT = 8,      // a tombstone that keeps its live part, for the payload in it
+  CISTERN_RECORD_WOULD_GO = 16,        // only within a look at what a removal would take
   CISTERN_RECORD_OWNS_REGION = 32,     // the payload is the slot of its newest content; 0: none is left
 };
 
@@ -46,9 +47,19 @@ typedef struct cistern_live_part {
   uint32_t hash;
   uint32_t first_child;     // slots
   uint32_t next_sibling;
-  uint32_t previous_sibling;
-  uint32_t reserved_word;
+  uint64_t owner_links;     // offset of the first in the ring of its links; 0: none
 } cistern_live_part;
+
+// One more owner of a region, beside its parent; both are alive. It stands in two rings: in its child's, where the links to
+// owners come first, and in its owner's, where those to children come last.
+typedef struct cistern_owner_link {
+  uint32_t owner;  // slots
+  uint32_t child;
+  uint64_t next_of_owner;  // offsets
+  uint64_t previous_of_owner;
+  uint64_t next_of_child;
+  uint64_t previous_of_child;
+} cistern_owner_link;
 
 // Memory of a named region: a region of the heap (cistern_heap_layout.h) that the directory owns, from the tick in which it took the
 // place of the one before to the tick in which another took its place, or its name was removed. It has a slot, whose record is no
@@ -155,6 +166,7 @@ enum cistern_reader_flags {
   CISTERN_READER_HOLDS_CONTENT = 2,
   CISTERN_READER_IS_FIXED = 4,      // reads from where it began, never moves
   CISTERN_READER_IS_DETACHED = 8,   // a durable one whose owner is away
+  CISTERN_READER_IS_REOPENED = 16,  // it came out of an image, and nobody has taken it up yet
 };
 
 // Readers' limits. UINT64_MAX: none.
@@ -173,6 +185,13 @@ typedef struct cistern_change {
   uint32_t sequence;  // orders the changes of one tick
   uint32_t kind;
 } cistern_change;
+
+// One life of a directory, from its making or reopening to the image that it was reopened from. Positions after the end of the
+// life before, up to `last`, are named by `identity`.
+typedef struct cistern_life {
+  uint64_t identity;
+  uint64_t last;  // the tick that was open when the image was written
+} cistern_life;
 
 // An array in segments of one size, which never move.
 typedef struct cistern_segments {
@@ -260,6 +279,7 @@ typedef struct cistern_directory {
   uint64_t block_byte_count;   // in blocks of the heap, readers not among them
   uint64_t name_byte_count;    // of those, names
   uint64_t live_part_count;
+  uint64_t owner_link_count;
   uint64_t batch_byte_count;
   uint64_t born_total;
   uint64_t annihilated_total;
@@ -269,6 +289,10 @@ typedef struct cistern_directory {
   uint64_t touched_total;      // counts each look at a record by a boundary, and by whatever moves or lists records
   uint64_t touched_last_seal;
   uint64_t touched_most;
+
+  uint64_t lives;              // offset of the lives before this one, oldest first; constant
+  uint32_t life_count;         // constant
+  uint32_t reserved_word;
 
   uint64_t content_count;      // of named regions with memory: slots that are contents'
   uint32_t staged_content;     // slots: contents replaced in the open tick
@@ -297,6 +321,7 @@ enum {
 
 static_assert(sizeof(cistern_region_record) == 40, "a tombstone");
 static_assert(sizeof(cistern_live_part) == 64, "a live part is one cache line");
+static_assert(sizeof(cistern_owner_link) == 40, "one more owner");
 static_assert(sizeof(cistern_content) == 64, "a content is one cache line");
 static_assert(offsetof(cistern_content, changed) == offsetof(cistern_live_part, changed) &&
                   offsetof(cistern_content, next) == offsetof(cistern_live_part, next),
@@ -305,6 +330,7 @@ static_assert(sizeof(cistern_cell) == 32, "a cell");
 static_assert(sizeof(cistern_pin_group) == 64, "a group of pins");
 static_assert(sizeof(cistern_reader) == 128, "a reader is two cache lines");
 static_assert(sizeof(cistern_change) == 24, "a change");
+static_assert(sizeof(cistern_life) == 16, "a life");
 static_assert(sizeof(cistern_name_bucket) == 64, "a bucket of names is one cache line");
 static_assert(sizeof(cistern_record_chunk) == 24, "a chunk's descriptor");
 

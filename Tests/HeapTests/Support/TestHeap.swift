@@ -3,7 +3,7 @@ import CTestSupport
 import CVirtualMemory
 import HeapCore
 
-// Safety: this file and Child.swift are the tests' only places that handle pointers. Blocks are numbers everywhere else:
+// Safety: this file is these tests' only place that handles pointers. Blocks are numbers everywhere else:
 // an address that a live heap gave out is handed back to that heap, or to the helpers in C that read and write a range
 // which the test knows to be one of its blocks.
 
@@ -100,66 +100,4 @@ struct Extent: Equatable {
     var start: UInt
     var byteCount: Int
     var end: UInt { start + UInt(byteCount) }
-}
-
-/// A table of OS calls that counts and refuses. It stays where it is until `free()`.
-@safe struct FaultTable: @unchecked Sendable {
-    // Safety: one allocation that lives until free(), which tests call after the heaps that use it are gone.
-    private let pointer: UnsafeMutablePointer<cistern_fault_table>
-
-    init() {
-        unsafe pointer = .allocate(capacity: 1)
-        unsafe cistern_fault_table_init(pointer)
-    }
-
-    /// What was asked of the system so far.
-    struct Counts {
-        var all: UInt64
-        var reserve: UInt64
-        var reservedBytes: UInt64
-        var commit: UInt64
-        var decommit: UInt64
-        var uncommit: UInt64
-        var advise: UInt64
-        var liveReservations: UInt64
-    }
-
-    var counts: Counts {
-        let it = unsafe pointer.pointee
-        return unsafe Counts(
-            all: it.call_count, reserve: it.reserve_count, reservedBytes: it.reserved_byte_count, commit: it.commit_count,
-            decommit: it.decommit_count, uncommit: it.uncommit_count, advise: it.advise_count,
-            liveReservations: it.live_reservations)
-    }
-
-    /// Decommit leaves the bytes as they are from now on, and says so.
-    func readsAsStale() { unsafe pointer.pointee.reads_as = UInt32(CISTERN_READS_AS_STALE) }
-
-    /// Refuses the call with this number, counted from now, with ENOMEM; once or for ever.
-    func refuse(_ number: UInt64, forEver: Bool) {
-        unsafe pointer.pointee.fail_at = pointer.pointee.call_count + number
-        unsafe pointer.pointee.fails_for_ever = forEver
-    }
-
-    func refuseNothing() {
-        unsafe pointer.pointee.fail_at = UInt64.max
-        unsafe pointer.pointee.fails_for_ever = false
-    }
-
-    /// Has the call that was to be refused been made?
-    var hasRefused: Bool { unsafe pointer.pointee.call_count > pointer.pointee.fail_at }
-
-    /// Lets a heap use this table.
-    func install(in options: inout HeapOptions) {
-        let calls = unsafe UnsafeRawPointer(pointer).advanced(by: MemoryLayout<cistern_fault_table>.offset(of: \.calls)!)
-        unsafe options.systemCalls = calls.assumingMemoryBound(to: cistern_os_calls.self)
-    }
-
-    /// Gives a reservation back that a heap could not.
-    func release(_ base: UInt, _ byteCount: Int) -> Bool {
-        let calls = unsafe pointer.pointee.calls
-        return unsafe calls.release(calls.context, UnsafeMutableRawPointer(bitPattern: base)!, byteCount) == 0
-    }
-
-    func free() { unsafe pointer.deallocate() }
 }

@@ -1,10 +1,9 @@
 import CHeap
-import CTestSupport
 import CVirtualMemory
 import HeapCore
 import Regions
 
-// Safety: this file and Support.swift are these tests' only places that handle pointers. Objects are numbers everywhere else:
+// Safety: this file is these tests' only place that handles pointers. Objects are numbers everywhere else:
 // an address that a region gave out is handed back to that region, or to the helpers in C that read and write a range which
 // the test knows to be one of its objects.
 

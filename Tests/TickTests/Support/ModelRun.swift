@@ -16,6 +16,8 @@ struct ModelRun {
         var known: UInt64
         var acknowledged: UInt64
         var stored: UInt64 = 0
+        /// The state that is stored, from whichever life of the directory.
+        var storedState: DurableState?
         var delivered: (token: BatchToken, tick: UInt64, known: UInt64)?
         var old: BatchToken?
         /// Taken, and not yet said to be stored.
@@ -25,9 +27,10 @@ struct ModelRun {
     }
 
     let schedule: Schedule
-    let heap: BoundedHeap
-    let core: RegionDirectory
-    let emptyBytes: UInt64
+    let heaps: [BoundedHeap]
+    var heap: BoundedHeap
+    var core: RegionDirectory
+    let released = ReleaseLog()
     var oracle = Oracle()
     var readers: [Reader] = []
     var step = 0
@@ -37,11 +40,12 @@ struct ModelRun {
     var resyncCount = 0
     var refusalCount = 0
 
-    private var options: ModelOptions { schedule.options }
+    var options: ModelOptions { schedule.options }
 
-    init(_ schedule: Schedule, in heap: BoundedHeap) throws {
+    init(_ schedule: Schedule, in heaps: [BoundedHeap]) throws {
         self.schedule = schedule
-        self.heap = heap
+        self.heaps = heaps
+        heap = heaps[0]
         var options = DirectoryOptions()
         options.mode = schedule.options.mode == .horizon ? .horizon : .interval
         options.policy = schedule.options.pushesBack ? .pushBack : .expireOffender
@@ -49,14 +53,15 @@ struct ModelRun {
         options.readerLimits.heldCount = schedule.options.heldCount
         options.heldCountLimit = schedule.options.totalHeldCount
         options.keepsLastValue = schedule.options.keepsLastValue
+        options.release = ReleaseLog.release
+        options.releaseContext = released.context
         core = try RegionDirectory.create(in: heap, options)
-        emptyBytes = core.statistics().totalBytes
     }
 
     /// nil when everything was as it must be.
-    static func failure(_ schedule: Schedule, in heap: BoundedHeap, trace: inout UInt64) -> Failure? {
+    static func failure(_ schedule: Schedule, in heaps: [BoundedHeap], trace: inout UInt64) -> Failure? {
         do {
-            var run = try ModelRun(schedule, in: heap)
+            var run = try ModelRun(schedule, in: heaps)
             defer { run.core.destroy() }
             do {
                 try run.perform()
@@ -77,16 +82,16 @@ struct ModelRun {
         try end()
     }
 
-    private func fail(_ text: @autoclosure () -> String) -> Failure { Failure(step: step, text: text()) }
+    func fail(_ text: @autoclosure () -> String) -> Failure { Failure(step: step, text: text()) }
 
-    private func check(_ isRight: Bool, _ text: @autoclosure () -> String) throws { if !isRight { throw fail(text()) } }
+    func check(_ isRight: Bool, _ text: @autoclosure () -> String) throws { if !isRight { throw fail(text()) } }
 
-    private mutating func note(_ value: UInt64) { trace = (trace ^ value) &* 0x100_0000_01b3 }
+    mutating func note(_ value: UInt64) { trace = (trace ^ value) &* 0x100_0000_01b3 }
 
     private mutating func perform(_ next: Step) throws {
         switch next.kind {
-        case .create: try create(next, parent: -1)
-        case .createBelow: try create(next, parent: Oracle.member(oracle.living, next.second) ?? -1)
+        case .create: try create(next, parent: nil)
+        case .createBelow: try create(next, parent: Oracle.member(oracle.living, next.second))
         case .remove: try remove(next)
         case .change:
             guard let index = Oracle.member(oracle.living, next.first) else { return }
@@ -112,6 +117,9 @@ struct ModelRun {
             guard let index = pick(next), readers[index].isDurable else { return }
             readers[index].taken = core.durableState(of: readers[index].handle)
         case .noteStored: try noteStored(next)
+        case .addOwner: try addOwner(next)
+        case .removeOwner: try removeOwner(next)
+        case .reopen: try reopen(next)
         }
     }
 
@@ -119,18 +127,19 @@ struct ModelRun {
 
     // MARK: The writer's steps
 
-    private mutating func create(_ next: Step, parent: Int) throws {
+    private mutating func create(_ next: Step, parent: Int?) throws {
         guard oracle.regions.count < 60 else { return }
         let name = Int(next.first % 9)
         let taken = oracle.regions.first { $0.death == .max && $0.name == name }
-        let parentID = parent < 0 ? RegionID.none : oracle.regions[parent].id
+        let parentID = parent.map { oracle.regions[$0].id } ?? .none
         let payload = UInt64(oracle.regions.count + 1)
         switch attempt({ () throws(DirectoryError) in try core.make([UInt8(name), 7], parent: parentID, payload: payload) }) {
         case .success(let id):
             try check(taken == nil, "a name was given twice")
             try check(oracle.index(of: id) == nil, "an id was given twice")
-            oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, parent: parent))
-            note(UInt64(id.slot) << 32 | UInt64(id.generation))
+            oracle.regions.append(Oracle.Region(id: id, name: name, birth: oracle.open, owners: parent.map { 1 << UInt64($0) } ?? 0))
+            // Which slot is free differs between a directory that was reopened and one that was not.
+            note(UInt64(id.generation))
         case .failure(let error):
             try check(taken.map { error == .nameTaken($0.id) } ?? false, "create: \(error)")
         }
@@ -139,11 +148,14 @@ struct ModelRun {
     private mutating func remove(_ next: Step) throws {
         guard let index = Oracle.member(oracle.living, next.first) else { return }
         let id = oracle.regions[index].id
+        let going = oracle.going(with: index)
+        if options.control == .goesWithFirstOwner { try leaveNoOtherOwner(index) }
         switch attempt({ () throws(DirectoryError) in try core.remove(id) }) {
         case .success(let count):
-            let before = oracle.living.nonzeroBitCount
             oracle.remove(index)
-            try check(Int(count) == before - oracle.living.nonzeroBitCount, "removed \(count)")
+            if options.control != .goesWithFirstOwner { try check(Int(count) == going.nonzeroBitCount, "removed \(count)") }
+            try check(!options.pushesBack || isWithinLimit(adding: 0), "removed beyond the limit")
+            try checkOwners()
             if options.control == .classifiesAtRemoval {
                 var report = SealReport()
                 core.classifyStaged(core.openNumber, &report)
@@ -152,6 +164,8 @@ struct ModelRun {
             refusalCount += 1
             try check(error == .retentionExhausted && options.pushesBack, "remove: \(error)")
             try check(core.status(of: oracle.regions[index].id) != .unknown && oracle.regions[index].death == .max, "refused, yet gone")
+            try check(!isWithinLimit(adding: going), "refused within the limit")
+            try checkOwners()
         }
     }
 
@@ -162,12 +176,15 @@ struct ModelRun {
         let report = try core.seal(budget: budget)
         try check(report.tick.number == oracle.open, "sealed \(report.tick)")
         oracle.open += 1
-        if options.control != .classifiesAtRemoval {
+        if options.control == .none {
             try check(Int(report.stagedCount) == staged, "staged \(report.stagedCount), not \(staged)")
         }
-        if let budget { try check(report.touchedCount - report.stagedCount <= budget, "touched \(report.touchedCount)") }
+        if let budget, options.control == .none {
+            try check(report.touchedCount - report.stagedCount <= budget, "touched \(report.touchedCount)")
+        }
         note(report.retainedCount << 32 | report.annihilatedCount)
         note(report.expiredCount << 32 | report.laggingCount)
+        note(report.purgedCount << 32 | report.backlogCount)
         try checkHeld()
     }
 
@@ -193,10 +210,11 @@ struct ModelRun {
             }
         }
         let now = core.statistics()
+        note(now.tombstoneCount)
+        note(now.floor.number)
+        guard options.control == .none else { return }
         try check(now.floor >= lastFloor, "the floor fell")
         lastFloor = now.floor
-        note(now.tombstoneCount)
-        guard options.control == .none else { return }
         let needed = oracle.needed(options.mode, pins: pins)
         try check(Int(now.tombstoneCount) == needed, "\(now.tombstoneCount) tombstones, \(needed) needed")
         if options.mode == .interval { try check(needed <= oracle.bound(pins: pins), "above the bound") }
@@ -211,9 +229,10 @@ struct ModelRun {
         var readerOptions = ReaderOptions()
         readerOptions.isFixed = next.first % 5 == 0
         readerOptions.isDurable = next.first % 5 == 1
+        readerOptions.holdsContent = next.first % 5 < 2 && next.second % 3 == 0
         let handle = try core.attach(readerOptions)
         var reader = Reader(handle: handle, known: 0, acknowledged: oracle.open)
-        reader.isFixed = readerOptions.isFixed
+        reader.isFixed = readerOptions.isFixed || readerOptions.holdsContent
         reader.isDurable = readerOptions.isDurable
         reader.known = try listed(handle, at: oracle.open)
         readers.append(reader)
@@ -273,16 +292,23 @@ struct ModelRun {
             if position == batch.count { last = Tick(0) }
             try check(event.tick >= last, "out of order")
             last = event.tick
-            let parent = oracle.regions[index].parent
-            if event.kind == .added, parent >= 0, oracle.regions[parent].birth >= reader.acknowledged {
-                try check(told & (1 << UInt64(parent)) != 0, "a child before its parent")
-            }
+            try compareOrder(event, index, told: told, from: reader.acknowledged)
             if event.kind == .removed { try compareDescendants(batch, position, root: index, from: reader.acknowledged) }
             note(UInt64(event.kind.rawValue) << 32 | UInt64(index))
         }
         for index in oracle.regions.indices where told & (1 << UInt64(index)) == 0 {
             let missed = oracle.change(index, from: reader.acknowledged, until: oracle.open)
             try check(missed == nil, "region \(index) \(missed!) and not told, since \(reader.acknowledged)")
+        }
+    }
+
+    /// Owners come before what they own: where they are told of, and always where they are removed together.
+    private func compareOrder(_ event: RegionChange, _ index: Int, told: UInt64, from: UInt64) throws {
+        let region = oracle.regions[index]
+        for (owner, other) in oracle.regions.enumerated() where region.owners & (1 << UInt64(owner)) != 0 {
+            let isNew = event.kind == .added && other.birth >= from && other.death >= oracle.open
+            let isGone = event.kind == .removedWithParent && other.birth < from && other.death == region.death
+            if isNew || isGone { try check(told & (1 << UInt64(owner)) != 0, "a child before its owner") }
         }
     }
 
@@ -293,12 +319,8 @@ struct ModelRun {
             told |= 1 << UInt64(index)
         }
         var expected: UInt64 = 0
-        for index in oracle.regions.indices where oracle.regions[index].wentWithParent && oracle.regions[index].birth < from {
-            guard oracle.regions[index].death == oracle.regions[root].death else { continue }
-            // Up to the one whose removal was the event.
-            var ancestor = oracle.regions[index].parent
-            while oracle.regions[ancestor].wentWithParent { ancestor = oracle.regions[ancestor].parent }
-            if ancestor == root { expected |= 1 << UInt64(index) }
+        for index in oracle.regions.indices where oracle.regions[index].wentWith == root && oracle.regions[index].birth < from {
+            expected |= 1 << UInt64(index)
         }
         try check(told == expected, "descendants of \(root)")
     }
@@ -321,6 +343,7 @@ struct ModelRun {
             let state = core.durableState(of: readers[index].handle)
             try check(core.noteStored(readers[index].handle, state), "cannot be stored")
             readers[index].stored = state.tick.number
+            readers[index].storedState = state
         }
     }
 
@@ -332,7 +355,10 @@ struct ModelRun {
         let isExpired = core.statistics(of: reader.handle).state == .expired
         let isHeld = state.tick.number == reader.acknowledged || state.tick.number == reader.stored
         try check(core.noteStored(reader.handle, state) == (isHeld && !isExpired), "a state of \(state.tick) was not treated as such")
-        if isHeld, !isExpired { readers[index].stored = state.tick.number }
+        if isHeld, !isExpired {
+            readers[index].stored = state.tick.number
+            readers[index].storedState = state
+        }
     }
 
     private mutating func clone(_ next: Step) throws {
@@ -380,6 +406,7 @@ struct ModelRun {
         reader.old = nil
         reader.taken = nil
         reader.stored = resync == nil ? state.tick.number : 0
+        reader.storedState = state
         if let resync {
             // Two in one tick: the first may have expired, never been lost.
             try check(options.hasLimits, "a detached reader was lost: \(resync)")
@@ -389,13 +416,69 @@ struct ModelRun {
         readers[index] = reader
     }
 
+    // MARK: Another life
+
+    /// Saves, destroys and reopens the directory; readers that are not durable are gone. In a directory that is never closed they
+    /// are only cancelled, and the durable ones lose their owner: everything after must be the same.
+    private mutating func reopen(_ next: Step) throws {
+        let kept = readers.filter { $0.isDurable }
+        var states = kept.map { core.durableState(of: $0.handle) }
+        for (index, reader) in kept.enumerated() where reader.stored != 0 && next.first >> index % 2 == 1 {
+            states[index] = reader.storedState!
+        }
+        if options.reopening == .throughImage {
+            try goThroughImage(in: heaps[Int(next.second) % heaps.count])
+        } else {
+            for reader in readers where !reader.isDurable { core.cancel(reader.handle) }
+            for reader in kept { _ = core.detach(reader.handle) }
+        }
+        readers = try zip(kept, states).map { reader, state in
+            let (handle, resync) = try core.resume(state)
+            try check(resync == nil, "a durable reader was lost: \(resync!)")
+            var reader = reader
+            (reader.handle, reader.delivered, reader.old) = (handle, nil, nil)
+            (reader.acknowledged, reader.stored, reader.storedState) = (state.tick.number, state.tick.number, state)
+            return reader
+        }
+        for index in readers.indices { readers[index].known = try listed(readers[index].handle, at: readers[index].acknowledged) }
+    }
+
+    private mutating func goThroughImage(in heap: BoundedHeap) throws {
+        let image = try core.image()
+        let before = core.statistics()
+        core.keepPayloads()
+        core.destroy()
+        self.heap = heap
+        do { core = try RegionDirectory.reopened(image, in: heap, released) } catch {
+            // One that the end can destroy.
+            core = try RegionDirectory.create(in: heap, DirectoryOptions())
+            throw error
+        }
+        guard options.control == .none else { return forgetOnPurpose() }
+        if let found = core.verify() { throw fail("\(found) after reopening") }
+        let now = core.statistics()
+        try check(now.floor >= before.floor && now.openTick == before.openTick, "floor or tick after reopening")
+        try check(now.liveCount == before.liveCount && now.stagedCount == before.stagedCount, "regions after reopening")
+        try check(try core.image() == image, "another image after reopening")
+    }
+
+    /// What an image without them would give.
+    private func forgetOnPurpose() {
+        if options.control == .reopensWithoutStaged {
+            (core.header.it.staged_head, core.header.it.staged_tail, core.header.it.staged_count) = (0, 0, 0)
+            (core.header.it.staged_held_count, core.header.it.staged_held_byte_count) = (0, 0)
+        }
+        if options.control == .reopensWithoutFloor { core.header.it.floor = 1 }
+    }
+
     // MARK: The end
 
     private mutating func end() throws {
+        guard options.control == .none else { return }
         if let found = core.verify() { throw fail("\(found)") }
         for reader in readers { core.cancel(reader.handle) }
         readers = []
-        for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].parent < 0 {
+        for index in oracle.regions.indices where oracle.regions[index].death == .max && oracle.regions[index].owners == 0 {
             _ = try core.remove(oracle.regions[index].id)
             oracle.remove(index)
         }
@@ -405,9 +488,10 @@ struct ModelRun {
         let now = core.statistics()
         try check(now.liveCount == 0 && now.tombstoneCount == 0 && now.readerCount == 0, "something is alive at the end")
         try check(now.bornTotal == now.purgedTotal + now.annihilatedTotal, "totals at the end")
+        try check(released.counts == oracle.regions.map { _ in 1 }, "payloads released: \(released.counts)")
         // The pin table may have grown; all else is as at the beginning.
-        try check(now.nameBytes + now.livePartBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
-        if options.control == .none, let found = core.verify() { throw fail("\(found) at the end") }
+        try check(now.nameBytes + now.livePartBytes + now.ownerBytes + now.batchBytes + now.readerBytes == 0, "bytes at the end")
+        if let found = core.verify() { throw fail("\(found) at the end") }
         if schedule.steps.count % 16 == 0 {
             try check(heap.statistics().requestedBytes == Int64(now.totalBytes), "the heap counts other bytes")
         }

@@ -7,8 +7,11 @@ struct Oracle {
         var name: Int
         var birth: UInt64
         var death = UInt64.max
-        var parent: Int
-        var wentWithParent = false
+        /// A bit per owner, as long as it is alive; then as they were.
+        var owners: UInt64
+        /// The region whose removal took this one.
+        var wentWith = -1
+        var wentWithParent: Bool { wentWith >= 0 }
         /// A bit per tick in which it changed.
         var changes: UInt64 = 0
     }
@@ -39,17 +42,22 @@ struct Oracle {
         return rest.trailingZeroBitCount
     }
 
-    mutating func remove(_ root: Int) {
-        regions[root].death = open
-        // Children come after their parents.
-        for index in (root + 1)..<max(root + 1, regions.count) where regions[index].death == .max {
-            var ancestor = regions[index].parent
-            while ancestor >= 0, ancestor != root { ancestor = regions[ancestor].parent }
-            if ancestor == root {
-                regions[index].death = open
-                regions[index].wentWithParent = true
-            }
+    /// What goes with a region: all whose owners all do. They come after their owners.
+    func going(with root: Int) -> UInt64 {
+        var gone: UInt64 = 1 << UInt64(root)
+        for (index, region) in regions.enumerated() where region.death == .max && region.owners != 0 && region.owners & ~gone == 0 {
+            gone |= 1 << UInt64(index)
         }
+        return gone
+    }
+
+    mutating func remove(_ root: Int) {
+        let gone = going(with: root)
+        for index in regions.indices where gone & (1 << UInt64(index)) != 0 {
+            regions[index].death = open
+            if index != root { regions[index].wentWith = root }
+        }
+        for index in regions.indices where regions[index].death == .max { regions[index].owners &= ~gone }
     }
 
     /// Changes in [from, until) as a batch must tell them: each region at most once.

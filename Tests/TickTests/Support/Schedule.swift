@@ -3,7 +3,7 @@
 struct Step: Equatable {
     enum Kind: UInt8, CaseIterable {
         case create, createBelow, remove, change, seal, attach, poll, acknowledge, cancel, clone, resume, maintain, acknowledgeOld, detach
-        case takeState, noteStored
+        case takeState, noteStored, reopen, addOwner, removeOwner
     }
     var kind: Kind
     var first: UInt32
@@ -17,7 +17,7 @@ struct Schedule {
     private static let weights: [(Step.Kind, Int)] = [
         (.create, 14), (.createBelow, 6), (.remove, 14), (.change, 8), (.seal, 16), (.attach, 6), (.poll, 14), (.acknowledge, 12),
         (.cancel, 3), (.clone, 2), (.resume, 3), (.maintain, 2), (.acknowledgeOld, 2), (.detach, 2),
-        (.takeState, 3), (.noteStored, 3),
+        (.takeState, 3), (.noteStored, 3), (.reopen, 3), (.addOwner, 10), (.removeOwner, 3),
     ]
 
     /// The schedule of a seed.
@@ -63,10 +63,13 @@ struct Schedule {
 struct ModelOptions {
     enum Mode { case horizon, interval }
     /// Faults put in on purpose, which the oracle must notice.
-    enum Control { case none, classifiesAtRemoval, leavesBatchUnpinned }
+    enum Control { case none, classifiesAtRemoval, leavesBatchUnpinned, goesWithFirstOwner, reopensWithoutStaged, reopensWithoutFloor }
+    /// What happens where a schedule reopens: the directory goes through its image, or only loses its readers and is never closed.
+    enum Reopening { case throughImage, never }
 
     var mode: Mode
     var control = Control.none
+    var reopening = Reopening.throughImage
     /// Limits in ticks and counts; .max: none.
     var lagTicks = UInt64.max
     var heldCount = UInt64.max

@@ -1,8 +1,7 @@
-import CTestSupport
 import HeapCore
 import Ticks
 
-// Safety: names are passed as the bytes of a local array, which lives as long as the call; buffers likewise, and what threads run.
+// Safety: names are passed as the bytes of a local array, which lives as long as the call; buffers likewise.
 
 /// A directory in a heap of its own.
 final class TestDirectory {
@@ -28,6 +27,20 @@ final class TestDirectory {
     var statistics: DirectoryStatistics { core.statistics() }
 }
 
+/// Counts how often each payload, from 1 on, is released.
+final class ReleaseLog {
+    private(set) var counts: [Int] = []
+
+    /// For as long as the log lives.
+    var context: UInt { UInt(bitPattern: unsafe Unmanaged.passUnretained(self).toOpaque()) }
+
+    static let release: PayloadRelease = { context, payload in
+        let log = unsafe Unmanaged<ReleaseLog>.fromOpaque(UnsafeRawPointer(bitPattern: context)!).takeUnretainedValue()
+        while log.counts.count < payload { log.counts.append(0) }
+        log.counts[Int(payload) - 1] += 1
+    }
+}
+
 extension RegionDirectory {
     func make(_ name: [UInt8], parent: RegionID = .none, payload: UInt64 = 0) throws(DirectoryError) -> RegionID {
         let result: Result<RegionID, DirectoryError> = unsafe name.withUnsafeBytes { bytes in
@@ -42,12 +55,38 @@ extension RegionDirectory {
         try make(Array(name.utf8), parent: parent, payload: payload)
     }
 
+    /// The directory's image, in just the room that it takes.
+    func image() throws(ImageError) -> [UInt8] {
+        var image = [UInt8](repeating: 0, count: imageByteCount())
+        let result: Result<Int, ImageError> = unsafe image.withUnsafeMutableBytes { bytes in
+            do throws(ImageError) { return .success(unsafe try writeImage(into: bytes)) } catch { return .failure(error) }
+        }
+        image.removeSubrange(try result.get()...)
+        return image
+    }
+
+    static func reopened(_ image: [UInt8], in heap: BoundedHeap, _ log: ReleaseLog? = nil) throws(ImageError) -> RegionDirectory {
+        let result: Result<RegionDirectory, ImageError> = unsafe image.withUnsafeBytes { bytes in
+            do throws(ImageError) {
+                let release = log == nil ? nil : ReleaseLog.release
+                return .success(unsafe try reopen(bytes, in: heap, release: release, releaseContext: log?.context ?? 0))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
     func find(_ name: String) -> RegionID? { unsafe Array(name.utf8).withUnsafeBytes { unsafe lookUp($0) } }
 
     func name(of id: RegionID) -> String? {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = unsafe bytes.withUnsafeMutableBytes { unsafe copyName(of: id, into: $0) }
         return count.map { String(decoding: bytes.prefix($0), as: UTF8.self) }
+    }
+
+    func owners(of id: RegionID) -> [RegionID] {
+        var owners: [RegionID] = []
+        forEachOwner(of: id) { owners.append($0) }
+        return owners
     }
 
     /// Everything that was alive where a reader is.
@@ -97,54 +136,7 @@ struct Unexpected: Error {
     let text: String
 }
 
-/// SplitMix64: the same numbers for the same seed.
-struct Random {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 { unsafe cistern_test_next_random(&state) }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-}
-
-/// Sanitizers and CISTERN_TEST_SCALE=small shorten what is long.
-func scaled(_ count: Int) -> Int { Int(cistern_test_scaled(UInt64(count))) }
-
-/// Optimised code runs the schedules in full, whatever the scale says: there they take seconds.
-var isOptimised: Bool {
-    var isDebug = false
-    assert(
-        {
-            isDebug = true
-            return true
-        }())
-    return !isDebug
-}
-
-var hasSanitizer: Bool { cistern_test_sanitizer() != UInt32(CISTERN_TEST_NO_SANITIZER) }
-
 /// The result of a call, for those who look at its error.
 func attempt<Value>(_ call: () throws(DirectoryError) -> Value) -> Result<Value, DirectoryError> {
     do throws(DirectoryError) { return .success(try call()) } catch { return .failure(error) }
-}
-
-/// Runs a body in threads of its own, numbered from 0, and waits for them: unlike tasks, none waits for another to end first.
-func inThreads(_ count: Int, _ run: (Int) -> Void) {
-    withoutActuallyEscaping(run) { run in
-        let box = Body { number in
-            run(number)
-            return 0
-        }
-        withExtendedLifetime(box) {
-            unsafe cistern_test_in_threads(
-                count, { number, context in _ = unsafe Body.at(context).run(number) }, Unmanaged.passUnretained(box).toOpaque())
-        }
-    }
-}
-
-private final class Body {
-    let run: (Int) -> Int32
-    init(_ run: @escaping (Int) -> Int32) { self.run = run }
-
-    static func at(_ context: UnsafeMutableRawPointer?) -> Body { unsafe Unmanaged<Body>.fromOpaque(context!).takeUnretainedValue() }
 }

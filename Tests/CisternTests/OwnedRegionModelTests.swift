@@ -156,6 +156,9 @@ extension FaceSuites {
     @Suite struct OwnedRegionModelTests {
         enum Kind: String, CaseIterable { case usual, tiny, horizon, keepsLastValue, checked }
 
+        /// In a debug build a round takes half a second. Two at least: one with each end.
+        private var roundCount: UInt64 { isOptimised ? 60 : UInt64(max(2, scaled(6))) }
+
         private func finish(_ heap: Heap) -> Bool {
             heap.trim()
             let left = heap.statistics
@@ -167,7 +170,7 @@ extension FaceSuites {
             let seed = cistern_test_seed(0x5EED_0007)
             print("owned region model test \(kind.rawValue): seed \(seed) (CISTERN_TEST_SEED)")
             var refusals = 0
-            for round in 0..<cistern_test_scaled(60) {
+            for round in 0..<roundCount {
                 var heapOptions = HeapOptions(capacityBytes: kind == .tiny ? 1 << 20 : 64 << 20)
                 heapOptions.isChecked = kind == .checked
                 let heap = try Heap(heapOptions)

@@ -22,7 +22,7 @@ extension Pin {
 }
 
 extension Array {
-    init(_ span: borrowing Span<Element>) { self = span.indices.map { span[$0] } }
+    init(_ span: borrowing Span<Element>) { self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) } }
 }
 
 /// The error of a call, `nil` when there was none.

@@ -51,15 +51,16 @@ declared_functions cistern_ "$public_header" > "$embedded_out/public"
 embedded_join "$embedded_out/public" "$embedded_out/cistern.o"
 embedded_check_undefined "$embedded_out/cistern.o"
 
-# The shared library has no symbols but the public ones, and never leaves the process once it is in it: threads that end after a
-# dlclose call into it.
+# The shared library has no symbols but the public ones, no holes of a page between its parts, and never leaves the process once
+# it is in it: threads that end after a dlclose call into it.
 shared=libcistern.so.$version
 # What a compiler's start-up file would bring, and pthread_atfork looks for.
 echo '__attribute__((visibility("hidden"))) void *__dso_handle = &__dso_handle;' |
     "$(find_tool clang)" -x c -fPIC -c - -o "$embedded_out/dso-handle.o"
 { echo '{ global:'; sed 's/$/;/' "$embedded_out/public"; echo 'local: *; };'; } > "$embedded_out/version-script"
 ld -shared -soname "libcistern.so.$binary_interface" --version-script "$embedded_out/version-script" -Bsymbolic \
-    --gc-sections --strip-all --as-needed -z nodelete -z relro -z now -z defs -z noexecstack --hash-style=gnu --build-id=sha1 \
+    --gc-sections --strip-all --as-needed -z noseparate-code -z nodelete -z relro -z now \
+    -z defs -z noexecstack --hash-style=gnu --build-id=sha1 \
     "$embedded_out/cistern.o" "$embedded_out/dso-handle.o" -o "$embedded_out/$shared" -lpthread -lc
 
 rm -f "$embedded_out/libcistern.a"

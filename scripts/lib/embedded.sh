@@ -51,15 +51,18 @@ embedded_compile_c() {
     done
 }
 
-# Compiles the Swift modules, each under its own name and without a warning. Usage: embedded_compile_swift SWIFT_MODULE...
+# Compiles the Swift modules, each under its own name and without a warning. What runs once in a process is made small, not fast.
+# Usage: embedded_compile_swift SWIFT_MODULE...
 embedded_compile_swift() {
-    local module sources log status
+    local module sources log status optimisation
     for module in "$@"; do
+        optimisation=-O
+        [[ $module == Limits || $module == VirtualMemory ]] && optimisation=-Osize
         mapfile -t sources < <(find "Sources/$module" -name '*.swift' | sort)
         [[ ${#sources[@]} -gt 0 ]] || { echo "  $module has no sources yet: skipped"; continue; }
         log="$embedded_out/$module.log"
         status=0
-        swiftc -parse-as-library -O -wmo -swift-version 6 -strict-memory-safety -warnings-as-errors \
+        swiftc -parse-as-library "$optimisation" -wmo -swift-version 6 -strict-memory-safety -warnings-as-errors \
             -enable-experimental-feature Embedded -Xfrontend -no-allocations -Xfrontend -function-sections \
             -file-prefix-map "$PWD/=" \
             "${embedded_include_flags[@]}" "${embedded_module_map_flags[@]}" \

@@ -13,7 +13,7 @@ static void note_close(uintptr_t context) { *(int *)context += 1; }
 static cistern_region *region_with(cistern_heap *heap, uint64_t number, int *closings) {
   cistern_region *region = NULL;
   check(__LINE__, cistern_region_create(heap, NULL, &region) == CISTERN_OK);
-  uint64_t *place = cistern_region_allocate(region, sizeof number);
+  uint64_t *place = (uint64_t *)cistern_region_allocate(region, sizeof number);
   check(__LINE__, place != NULL && cistern_region_add_cleanup(region, note_close, (uintptr_t)closings) == CISTERN_OK);
   *place = number;
   check(__LINE__, cistern_region_contains(region, place));

@@ -121,7 +121,7 @@ public final class Directory: @unchecked Sendable {
         try core.removeOwner(owner, of: child)
     }
 
-    /// The owners of a living region, its parent first, the others in no order; none for one that is not alive.
+    /// The owners of a living region, its parent first, then the others as they came; none for one that is not alive.
     ///
     /// - Complexity: linear in the owners.
     public func owners(of id: RegionID) -> [RegionID] {

@@ -15,8 +15,11 @@ extension Directory {
     ///
     /// - Throws: nothing but what an image larger than any array would need.
     /// - Complexity: proportional to what the directory holds, which is locked meanwhile.
-    public func image() throws(ImageError) -> [UInt8] {
-        var room = core.imageByteCount()
+    public func image() throws(ImageError) -> [UInt8] { try image(room: core.imageByteCount()) }
+
+    /// The image, tried first in so many bytes.
+    func image(room: Int) throws(ImageError) -> [UInt8] {
+        var room = room
         while true {
             var result = Result<Int, ImageError>.success(0)
             let image = unsafe [UInt8](unsafeUninitializedCapacity: room) { buffer, count in

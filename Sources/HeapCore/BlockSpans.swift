@@ -302,15 +302,24 @@ extension BoundedHeap {
         var lowest = UInt(span.it.hint)
         var slot = slots
         var offset = Memory.loadWord(slot) &- start
+        // Blocks freed one after another are mostly neighbours: a word of bits is stored when another one's turn comes.
+        var index = (offset &* reciprocal) >> 38
+        var word = Memory.load64(bits &+ index << 3)
         repeat {
             let number = (offset &* reciprocal) >> 32
-            let address = bits &+ (number >> 6) << 3
-            Memory.store64(address, Memory.load64(address) | (1 << UInt64(number & 63)))
-            lowest = min(lowest, number >> 6)
+            if number >> 6 != index {
+                Memory.store64(bits &+ index << 3, word)
+                lowest = min(lowest, index)
+                index = number >> 6
+                word = Memory.load64(bits &+ index << 3)
+            }
+            word |= 1 << UInt64(number & 63)
             slot &+= 8
             if slot == end { break }
             offset = Memory.loadWord(slot) &- start
         } while offset < byteCount
+        Memory.store64(bits &+ index << 3, word)
+        lowest = min(lowest, index)
         span.it.hint = UInt16(truncatingIfNeeded: lowest)
         let count = (slot &- slots) >> 3
         span.it.used &-= UInt16(truncatingIfNeeded: count)

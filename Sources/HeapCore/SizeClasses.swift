@@ -23,10 +23,12 @@ enum SizeClass {
         bin < smallCount ? blockByteCount(bin) : (bin &- 55) << Layout.granuleShift
     }
 
-    /// How many blocks of a bin one thread may hold: by bytes, so that a cache stays small.
+    /// How many blocks of a bin one thread may hold: by bytes, so that a cache stays small, but not so few that the usual coming and
+    /// going of a class takes its lock.
     static func depthLimit(_ bin: UInt) -> UInt {
-        let byCount = 8192 / binBlockByteCount(bin)
-        return bin < smallCount ? min(max(byCount, 16), 128) : min(max(byCount * 2, 4), 8)
+        let byteCount = binBlockByteCount(bin)
+        let byCount = 8192 / byteCount
+        return bin < smallCount ? min(max(byCount, byteCount <= 512 ? 32 : 16), 128) : min(max(byCount * 2, 4), 8)
     }
 
     /// Granules of a run that holds a size; the size is at most the capacity, so nothing wraps.

@@ -182,10 +182,6 @@ extension RegionDirectory {
         return UInt32(truncatingIfNeeded: livePart(record).it.payload)
     }
 
-    private func hasLivePart(_ record: Ref<cistern_region_record>) -> Bool {
-        state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
-    }
-
     /// Does a snapshot see a content that is the newest?
     private func isPinned(_ slot: UInt32) -> Bool {
         contents.it.count > 0 && group(contents, contents.it.count &- 1).it.high > record(slot).it.birth

@@ -401,8 +401,7 @@ extension RegionDirectory {
         lock()
         defer { unlock() }
         forEachRecord { slot, record in
-            let hasPart = isLive(record) || isStaged(record) || has(CISTERN_RECORD_HAS_CONTENT, record)
-            guard hasPart else { return }
+            guard hasLivePart(record) else { return }
             let payload = payload(record, livePart(record))
             guard payload.it != 0 else { return }
             payload.it = unsafe replacement(id(record, slot: slot), name(of: record), payload.it)

@@ -32,6 +32,12 @@ extension RegionDirectory {
         UInt32(record.it.state) & mark.rawValue != 0
     }
 
+    /// Is there a live part? Until its tick is over, and as long as its content is kept.
+    @inline(__always)
+    func hasLivePart(_ record: Ref<cistern_region_record>) -> Bool {
+        state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
+    }
+
     /// While the record has a live part.
     @inline(__always)
     func livePart(_ record: Ref<cistern_region_record>) -> Ref<cistern_live_part> { at(record.it.death) }
@@ -202,9 +208,8 @@ extension RegionDirectory {
         lock()
         defer { unlock() }
         guard let record = record(id) else { return nil }
-        let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
-        guard hasPart else { return nil }
         // Once released it is 0.
+        guard hasLivePart(record) else { return nil }
         let payload = payload(record, livePart(record)).it
         return payload != 0 ? payload : nil
     }

@@ -144,10 +144,7 @@ extension RegionDirectory {
 
     /// Gives back everything but the header.
     func releaseEverything() {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) { releaseRecord(record(slot), slot) }
-        }
+        forEachRecord { slot, record in releaseRecord(record, slot) }
         // After the names, which let go of theirs.
         closeEveryContent()
         var offset = header.it.first_reader
@@ -165,9 +162,7 @@ extension RegionDirectory {
     }
 
     private func releaseRecord(_ record: Ref<cistern_region_record>, _ slot: UInt32) {
-        guard state(record) != CISTERN_RECORD_FREE.rawValue else { return }
-        let hasPart = state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record)
-        if hasPart {
+        if hasLivePart(record) {
             let offset = record.it.death
             dropLinks(slot, livePart(record))
             release(record, livePart(record))

@@ -82,7 +82,7 @@ extension RegionDirectory {
                 let record = record(slot)
                 guard state(record) != CISTERN_RECORD_FREE.rawValue else { continue }
                 nameBytes &+= UInt64(record.it.name_byte_count)
-                if state(record) != CISTERN_RECORD_TOMBSTONE.rawValue || has(CISTERN_RECORD_HAS_CONTENT, record) { parts &+= 1 }
+                if hasLivePart(record) { parts &+= 1 }
                 guard state(record) != CISTERN_RECORD_TOMBSTONE.rawValue else { continue }
                 named &+= 1
                 let name = unsafe name(of: record)

@@ -1,4 +1,4 @@
-import Cistern
+@testable import Cistern
 import Testing
 
 extension FaceSuites {
@@ -40,6 +40,13 @@ extension FaceSuites {
                 try subscription.forEachChange(in: batch) { told.append("\($0.kind) \(directory.name(of: $0.id) ?? "?")") }
                 #expect(told == ["removed gone"])
             }
+        }
+
+        /// As when another thread adds to the directory between the look at its size and the writing.
+        @Test func anImageThatHasGrownIsTriedAgain() throws {
+            let directory = try Directory(in: try Heap(capacityBytes: 1 << 20))
+            _ = try directory.create("a name")
+            #expect(try directory.image(room: 1) == directory.image())
         }
 
         @Test func thePageShowsTheExampleThatCompiles() throws {

@@ -42,10 +42,14 @@ extension RegionDirectory {
         guard isOwnable(region) else { throw .invalidRegion }
         lock()
         defer { unlock() }
-        if parent != .none { _ = try livingRecord(parent) }
-        let hash = unsafe nameHash(name)
-        let taken = unsafe find(name, hash: hash)
-        if taken != 0 { throw .nameTaken(id(record(taken), slot: taken)) }
+        return unsafe try createOwning(name, parent, region, payload)
+    }
+
+    @inline(never)
+    private func createOwning(
+        _ name: UnsafeRawBufferPointer, _ parent: RegionID, _ region: BoundedRegion, _ payload: UInt64
+    ) throws(DirectoryError) -> RegionID {
+        let hash = unsafe try freeNameHash(name, parent: parent)
         let slot = makeContent(region, payload)
         guard slot != 0 else { throw .outOfCapacity }
         do throws(DirectoryError) {
@@ -73,6 +77,11 @@ extension RegionDirectory {
         guard isOwnable(region) else { throw .invalidRegion }
         lock()
         defer { unlockAndClose() }
+        try replaceContent(id, region, payload)
+    }
+
+    @inline(never)
+    private func replaceContent(_ id: RegionID, _ region: BoundedRegion, _ payload: UInt64) throws(DirectoryError) {
         let record = try livingRecord(id)
         guard has(CISTERN_RECORD_OWNS_REGION, record) else { throw .noRegion }
         let slot = makeContent(region, payload)
@@ -80,17 +89,19 @@ extension RegionDirectory {
         let part = livePart(record)
         let before = content(UInt32(truncatingIfNeeded: part.it.payload))
         let newest = content(slot)
+        let slotBefore = before.it.slot
+        let recordBefore = self.record(slotBefore)
         part.it.payload = UInt64(slot)
         newest.it.owner = id.slot
-        newest.it.older = before.it.slot
+        newest.it.older = slotBefore
         before.it.newer = slot
         before.it.owner = 0
         before.it.changed = openNumber
-        if self.record(before.it.slot).it.birth == openNumber {
+        if recordBefore.it.birth == openNumber {
             doom(before)
         } else {
-            self.record(before.it.slot).it.next = header.it.staged_content
-            header.it.staged_content = before.it.slot
+            recordBefore.it.next = header.it.staged_content
+            header.it.staged_content = slotBefore
         }
         markChanged(record)
     }
@@ -203,6 +214,7 @@ extension RegionDirectory {
     // MARK: Contents
 
     /// The content that a slot is of.
+    @inline(never)
     func content(_ slot: UInt32) -> Ref<cistern_content> { at(record(slot).it.death) }
 
     /// A content from the open tick on; its slot, 0 when there is no room.
@@ -325,15 +337,12 @@ extension RegionDirectory {
 
     /// For the directory's end.
     func closeEveryContent() {
-        guard header.it.content_count > 0 else { return }
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) where isContent(record(slot)) {
-                region(content(slot)).dispose()
-                free(record(slot).it.death, UInt(MemoryLayout<cistern_content>.size))
-                record(slot).it.state = UInt8(CISTERN_RECORD_FREE.rawValue)
-            }
+        header.it.doomed_content = 0
+        forEachSlot { slot, record in
+            if isContent(record) { list(doomed: slot) }
         }
+        lock()
+        unlockAndClose()
     }
 
     func isContent(_ record: Ref<cistern_region_record>) -> Bool {
@@ -345,20 +354,17 @@ extension RegionDirectory {
     /// Is each content of its region, and is the count right?
     func verifyContents() -> DirectoryInconsistency? {
         var count: UInt64 = 0
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) {
-                let record = record(slot)
-                if isContent(record) {
-                    count &+= 1
-                    if !isConsistent(content(slot), slot) { return .contents }
-                } else if state(record) != CISTERN_RECORD_FREE.rawValue, has(CISTERN_RECORD_OWNS_REGION, record), hasLivePart(record) {
-                    let newest = UInt32(truncatingIfNeeded: livePart(record).it.payload)
-                    if newest == 0 || !isContent(self.record(newest)) || content(newest).it.owner != slot { return .contents }
-                }
+        var isRight = true
+        forEachSlot { slot, record in
+            if isContent(record) {
+                count &+= 1
+                if !isConsistent(content(slot), slot) { isRight = false }
+            } else if state(record) != CISTERN_RECORD_FREE.rawValue, has(CISTERN_RECORD_OWNS_REGION, record), hasLivePart(record) {
+                let newest = UInt32(truncatingIfNeeded: livePart(record).it.payload)
+                if newest == 0 || !isContent(self.record(newest)) || content(newest).it.owner != slot { isRight = false }
             }
         }
-        return count == header.it.content_count ? nil : .contents
+        return isRight && count == header.it.content_count ? nil : .contents
     }
 
     private func isConsistent(_ content: Ref<cistern_content>, _ slot: UInt32) -> Bool {

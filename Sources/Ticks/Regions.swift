@@ -76,11 +76,18 @@ extension RegionDirectory {
         guard name.count <= CISTERN_NAME_MOST_BYTES else { throw .nameTooLong(byteCount: name.count) }
         lock()
         defer { unlock() }
+        let hash = unsafe try freeNameHash(name, parent: parent)
+        return unsafe try create(name, hash: hash, parent: parent, payload: payload)
+    }
+
+    /// The hash of a name that nobody has, under a parent that is alive.
+    @inline(never)
+    func freeNameHash(_ name: UnsafeRawBufferPointer, parent: RegionID) throws(DirectoryError) -> UInt32 {
         if parent != .none { _ = try livingRecord(parent) }
         let hash = unsafe nameHash(name)
         let taken = unsafe find(name, hash: hash)
         if taken != 0 { throw .nameTaken(id(record(taken), slot: taken)) }
-        return unsafe try create(name, hash: hash, parent: parent, payload: payload)
+        return hash
     }
 
     /// The same for a name that is known to be free. Under the lock.

@@ -133,6 +133,7 @@ extension RegionDirectory {
         return freed
     }
 
+    @inline(never)
     private func dropContent(_ record: Ref<cistern_region_record>) {
         let part = livePart(record)
         let offset = record.it.death

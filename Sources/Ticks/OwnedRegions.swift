@@ -282,6 +282,7 @@ extension RegionDirectory {
     }
 
     /// Nobody needs a content any more: it goes as soon as nobody is in it.
+    @inline(never)
     func doom(_ content: Ref<cistern_content>) {
         let it = content.it
         if it.older != 0 {
@@ -317,7 +318,7 @@ extension RegionDirectory {
     /// Releases the lock, and closes what was doomed under it.
     @inline(__always)
     func unlockAndClose() {
-        if header.it.doomed_content != 0 { closeDoomed() }
+        if _slowPath(header.it.doomed_content != 0) { closeDoomed() }
         unlock()
     }
 

@@ -355,10 +355,15 @@ extension RegionDirectory {
     }
 
     /// Hands a payload back; at most once, and never 0.
+    @inline(__always)
     func release(_ record: Ref<cistern_region_record>, _ part: Ref<cistern_live_part>) {
         let payload = part.it.payload
         part.it.payload = 0
-        guard payload != 0 else { return }
+        if payload != 0 { release(record, payload) }
+    }
+
+    @inline(never)
+    private func release(_ record: Ref<cistern_region_record>, _ payload: UInt64) {
         if has(CISTERN_RECORD_OWNS_REGION, record) { return disown(UInt32(truncatingIfNeeded: payload)) }
         guard header.it.release_function != 0 else { return }
         // Safety: the word is the function that the creator gave.

@@ -61,7 +61,7 @@ extension RegionDirectory {
         }
         collectNotes()
         report.stagedCount = header.it.staged_count
-        if header.it.staged_content != 0 { classifyStagedContents() }
+        if _slowPath(header.it.staged_content != 0) { classifyStagedContents() }
         if header.it.staged_count > 0 { classifyStaged(tick, &report) }
         enforceLimits(&report)
         report.purgedCount = purge(budget ?? max(64, 2 &* report.stagedCount))

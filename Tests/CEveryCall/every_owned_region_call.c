@@ -8,14 +8,19 @@ static void seal(cistern_directory *directory) {
   check(__LINE__, cistern_directory_seal(directory, UINT64_MAX, 0, NULL) == CISTERN_OK);
 }
 
-static void note_close(uintptr_t context) { *(int *)context += 1; }
+static int closings;
 
-static cistern_region *region_with(cistern_heap *heap, uint64_t number, int *closings) {
+static void note_close(uintptr_t context) {
+  check(__LINE__, context == 1);
+  closings += 1;
+}
+
+static cistern_region *region_with(cistern_heap *heap, uint64_t number) {
   cistern_region *region = NULL;
   check(__LINE__, cistern_region_create(heap, NULL, &region) == CISTERN_OK);
-  uint64_t *place = (uint64_t *)cistern_region_allocate(region, sizeof number);
-  check(__LINE__, place != NULL && cistern_region_add_cleanup(region, note_close, (uintptr_t)closings) == CISTERN_OK);
-  *place = number;
+  void *place = cistern_region_allocate(region, sizeof number);
+  check(__LINE__, place != NULL && cistern_region_add_cleanup(region, note_close, 1) == CISTERN_OK);
+  memcpy(place, &number, sizeof number);
   check(__LINE__, cistern_region_contains(region, place));
   return region;
 }
@@ -29,7 +34,7 @@ void every_owned_region_call(cistern_heap *heap) {
   cistern_directory_statistics now;
   cistern_name_id id = 0, second = 0, plain = 0;
   uint64_t payload = 0;
-  int closings = 0;
+  closings = 0;
   memset(&options, 0, sizeof options);
   options.struct_byte_count = sizeof options;
   now.struct_byte_count = sizeof now;
@@ -39,7 +44,7 @@ void every_owned_region_call(cistern_heap *heap) {
   check(__LINE__, cistern_region_allocate(made, 100) != NULL);
   check(__LINE__, cistern_directory_region(directory, id, NULL, &region, &payload) == CISTERN_OK && region == made && payload == 5);
   check(__LINE__, cistern_directory_set_payload(directory, id, 6, &payload) == CISTERN_OK && payload == 5);
-  region = region_with(heap, 1, &closings);
+  region = region_with(heap, 1);
   check(__LINE__, cistern_directory_add_region(directory, "given", 5, 0, &region, 7, &second) == CISTERN_OK && closings == 0);
   // A region that is one directory's already, or inside another, or closed; and what the caller keeps when a call fails.
   other = region;
@@ -48,7 +53,7 @@ void every_owned_region_call(cistern_heap *heap) {
   check(__LINE__, cistern_directory_replace_region(directory, second, child, 0) == CISTERN_INVALID_ARGUMENT);
   check(__LINE__, cistern_region_destroy(child) == CISTERN_OK);
   check(__LINE__, cistern_directory_replace_region(directory, second, child, 0) == CISTERN_REGION_CLOSED);
-  other = region_with(heap, 2, &closings);
+  other = region_with(heap, 2);
   check(__LINE__, cistern_directory_add_region(directory, "given", 5, 0, &other, 0, &id) == CISTERN_NAME_TAKEN && id == second);
   check(__LINE__, cistern_directory_replace_region(directory, plain, other, 0) == CISTERN_NO_REGION && closings == 0);
   made = NULL;
@@ -75,12 +80,12 @@ void every_owned_region_call(cistern_heap *heap) {
   check(__LINE__, closings == 2 && cistern_directory_verify(directory) == CISTERN_OK);
   check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_OK && now.owned_region_count == 1);
   // One that its holder closed early is found closed, and nothing is closed twice.
-  region = region_with(heap, 3, &closings);
+  region = region_with(heap, 3);
   check(__LINE__, cistern_directory_add_region(directory, "early", 5, 0, &region, 0, &id) == CISTERN_OK);
   check(__LINE__, cistern_region_destroy(region) == CISTERN_OK && closings == 3);
   check(__LINE__, cistern_directory_region(directory, id, NULL, &region, NULL) == CISTERN_OK);
   check(__LINE__, cistern_region_allocate(region, 8) == NULL && cistern_region_last_refusal(region) == CISTERN_REGION_CLOSED);
-  region = region_with(heap, 4, &closings);
+  region = region_with(heap, 4);
   check(__LINE__, cistern_directory_replace_region(directory, id, region, 0) == CISTERN_OK && closings == 3);
   check(__LINE__, cistern_directory_add_region(NULL, "a", 1, 0, &region, 0, &id) == CISTERN_INVALID_HANDLE);
   check(__LINE__, cistern_directory_add_region(directory, "a", 1, 0, NULL, 0, &id) == CISTERN_INVALID_ARGUMENT);

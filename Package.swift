@@ -31,7 +31,7 @@ let package = Package(
         // Layout of a directory of named regions and what of it is read without a lock.
         .target(name: "CTicks", dependencies: ["CHeap"], path: "CShims/CTicks"),
         // Ticks: the directory of named regions, tombstones, pins, readers.
-        .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore"], swiftSettings: strict),
+        .target(name: "Ticks", dependencies: ["CHeap", "CTicks", "HeapCore", "Regions"], swiftSettings: strict),
         // What a Swift user imports.
         .target(
             name: "Cistern", dependencies: ["CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"],
@@ -80,7 +80,7 @@ let package = Package(
             name: "RegionTests", dependencies: ["Regions", "HeapCore", "CHeap", "CVirtualMemory", "CTestSupport", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
-            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "CTestSupport", "TestSupport"],
+            name: "TickTests", dependencies: ["Ticks", "CTicks", "CHeap", "HeapCore", "Regions", "CTestSupport", "TestSupport"],
             swiftSettings: strict),
         // Every call of cistern.h, also for the programs that scripts/check-library.py builds.
         .target(name: "CEveryCall", dependencies: ["CCistern", "CisternC"], path: "Tests/CEveryCall"),

@@ -27,7 +27,7 @@ LAYERS = {
     "HeapCore": ("Sources/HeapCore", {"CVirtualMemory", "CHeap", "VirtualMemory"}),
     "Regions": ("Sources/Regions", {"CHeap", "HeapCore"}),
     "CTicks": ("CShims/CTicks", {"CHeap"}),
-    "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore"}),
+    "Ticks": ("Sources/Ticks", {"CHeap", "CTicks", "HeapCore", "Regions"}),
     "Cistern": ("Sources/Cistern", {"CVirtualMemory", "HeapCore", "Limits", "Regions", "Ticks", "VirtualMemory"}),
     "CCistern": ("CShims/CCistern", set()),
     "CisternC": (

@@ -148,7 +148,7 @@ def compiled(check, name, compiler, warnings, linked):
     if linked == "static":
         link += " -static"
     if name == "calls":
-        source += "".join(f" {ROOT}/Tests/CEveryCall/every_{part}call.c" for part in ("", "region_", "directory_"))
+        source += "".join(f" {ROOT}/Tests/CEveryCall/every_{part}call.c" for part in ("", "region_", "directory_", "owned_region_"))
     command = f"{' '.join(compiler + warnings)} -O2 -I {ROOT}/Tests/CEveryCall/include {source} {link} -lpthread -ldl -o {program}"
     return program if check.expect(f"{name} with {' '.join(compiler)}", command) is not None else None
 

@@ -35,7 +35,7 @@ static_assert(sizeof(cistern_directory_reader) == 16 && sizeof(cistern_reader_po
 static_assert(sizeof(cistern_reader_options) == 48, "layout of cistern_reader_options");
 static_assert(sizeof(cistern_batch) == 64, "layout of cistern_batch");
 static_assert(sizeof(cistern_event) == 24, "layout of cistern_event");
-static_assert(sizeof(cistern_directory_statistics) == 160, "layout of cistern_directory_statistics");
+static_assert(sizeof(cistern_directory_statistics) == 168, "layout of cistern_directory_statistics");
 static_assert(sizeof(cistern_status) == 4 && sizeof(cistern_capacity_source) == 4 && sizeof(cistern_misuse) == 4,
               "the functions behind cistern.h give and take 32 bits");
 
@@ -103,6 +103,7 @@ const char *cistern_status_text(cistern_status status) {
     case CISTERN_OWNER_TOO_YOUNG: return "an owner has to be made before what it owns";
     case CISTERN_ALREADY_OWNER: return "the one region owns the other already";
     case CISTERN_NOT_OWNER: return "the one region does not own the other";
+    case CISTERN_NO_REGION: return "the named region has no memory of its own";
   }
   return "unknown status";
 }

@@ -4,7 +4,8 @@ import Ticks
 // Safety: buffers and names live as long as the call that they are given to.
 
 /// Saving a directory as plain bytes, and making one of them: names, ids, tombstones, removals of the open tick, durable
-/// subscriptions. Subscriptions that are not durable, pins, and batches that are not acknowledged are not in it.
+/// subscriptions. Subscriptions that are not durable, pins, and batches that are not acknowledged are not in it; nor is the memory
+/// of named regions, which are in it as regions without any, with payload 0, to be removed and made anew.
 ///
 /// A host that stores images writes one at any time, makes its bytes durable, and only then calls `Subscription.noteStored` for the
 /// durable subscriptions whose positions are stored in nothing else, with the states taken before it wrote the image. After reopening it

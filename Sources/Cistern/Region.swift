@@ -63,6 +63,12 @@ public struct Region: ~Copyable {
         unsafe heap.release()
     }
 
+    /// Ends the handle of a scope without closing the region, which is somebody else's from now on, or was all along.
+    consuming func relinquish() {
+        assert(!isKeepingHeap, "the handle would have to let go of the heap")
+        discard self
+    }
+
     /// Closes the region now, as the end of the handle's life does without a word.
     ///
     /// - Throws: `.closed` when a region above it has done so already; `.busy` from inside a cleanup action of this region or of

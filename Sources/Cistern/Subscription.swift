@@ -84,7 +84,7 @@ public struct Subscription: ~Copyable, Sendable {
 public struct Pin: ~Copyable, Sendable {
     /// Whose ticks it pins.
     public let directory: Directory
-    private let reader: ReaderHandle
+    let reader: ReaderHandle
 
     init(_ directory: Directory, _ reader: ReaderHandle) {
         self.directory = directory

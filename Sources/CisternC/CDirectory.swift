@@ -38,6 +38,10 @@ func code(_ error: DirectoryError) -> UInt32 {
     case .ownerTooYoung: CISTERN_OWNER_TOO_YOUNG.rawValue
     case .alreadyOwner: CISTERN_ALREADY_OWNER.rawValue
     case .notOwner: CISTERN_NOT_OWNER.rawValue
+    case .noRegion: CISTERN_NO_REGION.rawValue
+    // C has no accesses and no typed roots.
+    case .regionInUse, .regionPinned: CISTERN_REGION_BUSY.rawValue
+    case .invalidRegion, .otherRoot: CISTERN_INVALID_ARGUMENT.rawValue
     }
 }
 
@@ -118,7 +122,7 @@ public func cisternDirectoryAdd(
     }
 }
 
-private func isText(_ start: UnsafeRawPointer?, _ byteCount: Int) -> Bool { unsafe byteCount >= 0 && (start != nil || byteCount == 0) }
+func isText(_ start: UnsafeRawPointer?, _ byteCount: Int) -> Bool { unsafe byteCount >= 0 && (start != nil || byteCount == 0) }
 
 /// `cistern_directory_mark_changed`; cistern_directory.h says what it does and what can fail.
 @c(cistern_directory_mark_changed)
@@ -317,6 +321,7 @@ public func cisternDirectoryReadStatistics(
     result.batch_bytes = read.batchBytes
     result.reader_bytes = read.readerBytes
     result.owner_bytes = read.ownerBytes
+    result.owned_region_count = read.ownedRegionCount
     unsafe give(&result, to: statistics)
     return CISTERN_OK.rawValue
 }

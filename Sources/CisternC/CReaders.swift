@@ -8,7 +8,7 @@ import Ticks
 // compared with what the directory knows before one is read.
 
 /// A directory and one of its readers; nil for NULL and for a reader that is all zero.
-private func named(
+func named(
     _ handle: OpaquePointer?, _ reader: UnsafePointer<cistern_directory_reader>?
 ) -> (directory: RegionDirectory, reader: ReaderHandle)? {
     guard let handle = unsafe handle, let reader = unsafe reader, unsafe reader.pointee.words.0 != 0 else { return nil }

@@ -1,4 +1,5 @@
-/// Reading text that is bytes: every function takes any bytes and any range inside them.
+/// Reading text that is bytes: every function takes any bytes and any range inside them. What is called from many places is compiled
+/// once: this is small, not fast.
 enum ByteText {
     /// What a run of decimal digits says.
     enum Number: Equatable {
@@ -28,6 +29,7 @@ enum ByteText {
     }
 
     /// The part of the range from its start to the first byte that is equal to `separator`, or to its end.
+    @inline(never)
     static func upTo(_ separator: UInt8, _ text: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
         var end = range.lowerBound
         while end < range.upperBound, text[end] != separator { end += 1 }
@@ -39,6 +41,7 @@ enum ByteText {
         part.upperBound < range.upperBound ? (part.upperBound + 1)..<range.upperBound : range.upperBound..<range.upperBound
     }
 
+    @inline(never)
     static func equals(_ text: Span<UInt8>, _ range: Range<Int>, _ word: StaticString) -> Bool {
         range.count == word.utf8CodeUnitCount && starts(text, range, word)
     }

@@ -81,7 +81,8 @@ enum ControlGroups {
         }
     }
 
-    /// Visits a group and all groups above it, up to the mounted one.
+    /// Visits a group and all groups above it, up to the mounted one. Compiled once, not where it is called.
+    @inline(never)
     private static func walk(
         _ version: Version, _ mountPath: PathText, _ text: Span<UInt8>, _ group: Range<Int>, _ limits: inout MemoryLimits,
         _ visit: Visit
@@ -133,6 +134,7 @@ enum ControlGroups {
 
     /// Adds the limit that one file says. A file that is not there is no limit: the topmost group has none, nor has a group
     /// without the memory controller.
+    @inline(never)
     private static func addFile(
         _ name: StaticString, _ kind: MemoryLimit.Kind, _ subject: UnreadableLimit.Subject, _ path: inout PathText,
         _ level: UInt32, _ calls: UnsafePointer<cistern_os_calls>, _ limits: inout MemoryLimits

@@ -17,10 +17,12 @@ struct PathText {
         count += 1
     }
 
+    @inline(never)
     mutating func append(_ text: Span<UInt8>, _ range: Range<Int>) {
         for index in range { append(text[index]) }
     }
 
+    @inline(never)
     mutating func append(_ text: StaticString) {
         text.withUTF8Buffer { letters in
             // Safety: the index stays below the literal's own count.

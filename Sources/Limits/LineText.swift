@@ -32,6 +32,7 @@ extension MemoryLimit {
         return count
     }
 
+    @inline(never)
     func put(_ buffer: inout MutableSpan<UInt8>, _ count: inout Int) {
         switch kind {
         case .addressSpace: LineText.put("RLIMIT_AS ", &buffer, &count)

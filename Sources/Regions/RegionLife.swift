@@ -121,6 +121,20 @@ extension BoundedRegion {
     /// What closing would answer now. Asking is no misuse.
     public var closingStatus: RegionStatus { isOpen ? closability() : .closed }
 
+    /// Makes the caller the owner of an open region that stands alone and has none, as if it had opened it with `isOwned`.
+    ///
+    /// - Returns: `.done`; `.closed`; `.busy`; `.invalidArgument` for one that is inside another, has an owner, or is on a stack.
+    public func claim() -> RegionStatus {
+        let status = closability()
+        guard status == .done else { return status }
+        guard record.it.parent == 0, !has(CISTERN_REGION_OWNED), !has(CISTERN_REGION_ON_STACK) else { return .invalidArgument }
+        set(CISTERN_REGION_OWNED)
+        return .done
+    }
+
+    /// Undoes a `claim()` that has just been made.
+    public func unclaim() { clear(CISTERN_REGION_OWNED) }
+
     @inline(never)
     @usableFromInline
     func disposeSlow() {

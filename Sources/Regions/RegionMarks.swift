@@ -65,6 +65,12 @@ extension BoundedRegion {
         return .done
     }
 
+    /// Is everything still there that was allocated before a mark of this region? Not after a reset, an exchange, or a release to
+    /// an older mark.
+    ///
+    /// - Complexity: linear in the younger marks.
+    public func holds(_ mark: RegionMark) -> Bool { node(of: mark) != nil }
+
     private func node(of mark: RegionMark) -> Ref<cistern_region_mark_record>? {
         guard mark.region == record.number, mark.incarnation == record.it.incarnation else { return nil }
         var next = Ref<cistern_region_mark_record>.optional(record.it.marks)

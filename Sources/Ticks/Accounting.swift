@@ -17,6 +17,8 @@ public struct DirectoryStatistics: Equatable, Sendable {
     public var backlogCount: UInt64 = 0
     /// Contents kept for snapshots, those in the backlog among them.
     public var keptContentCount: UInt64 = 0
+    /// Regions of the heap that named regions own, or did and that are kept or still in use.
+    public var ownedRegionCount: UInt64 = 0
 
     /// Ever made.
     public var bornTotal: UInt64 = 0
@@ -108,6 +110,7 @@ extension RegionDirectory {
         result.stagedCount = it.staged_count
         result.backlogCount = it.markers.queue_count
         result.keptContentCount = it.contents.held_count &+ it.contents.queue_count
+        result.ownedRegionCount = it.content_count
         result.bornTotal = it.born_total
         result.annihilatedTotal = it.annihilated_total
         result.purgedTotal = it.purged_total

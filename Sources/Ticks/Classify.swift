@@ -125,11 +125,11 @@ extension RegionDirectory {
             let list =
                 _fastPath(record.it.birth < common.birthLimit)
                 ? common.list : list(markers, birth: record.it.birth, death: tick)
-            if _slowPath(walk.mayKeepContent), list != 0, keepsContent(slot, record, tick) {
+            if _slowPath(walk.mayKeepContent), list != 0, keepsContent(slot, record, part, tick) {
                 part.it.changed = tick
                 record.it.state |= UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
             } else {
-                release(part)
+                release(record, part)
                 freeLivePart(record.it.death)
                 record.it.death = tick
             }
@@ -148,8 +148,12 @@ extension RegionDirectory {
         }
     }
 
-    private func keepsContent(_ slot: UInt32, _ record: Ref<cistern_region_record>, _ tick: UInt64) -> Bool {
-        has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) || hang(contents, slot, record, death: tick)
+    private func keepsContent(
+        _ slot: UInt32, _ record: Ref<cistern_region_record>, _ part: Ref<cistern_live_part>, _ tick: UInt64
+    ) -> Bool {
+        if has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) { return true }
+        return has(CISTERN_RECORD_OWNS_REGION, record)
+            ? retireContent(part, tick) : hang(contents, slot, record, death: tick)
     }
 
     /// Nobody needs it.

@@ -10,7 +10,9 @@ import HeapCore
 // says; the order of changes; durable readers with serial, pins (acknowledged, delivered, stored), limits and state.
 // Not in it: readers that are not durable; batches (what was delivered and not acknowledged is told anew); the functions and
 // the hash keys of the directory, so that who writes an image cannot choose names that collide; what only memory looks like: free
-// slots, buckets, cells. A reopened directory gives out free slots from the lowest on.
+// slots, buckets, cells. A reopened directory gives out free slots from the lowest on. Neither is the memory of named regions: those
+// are in it as regions that own none, with payload 0, and without content once they are tombstones. Who wants the memory again
+// removes such a name and makes it anew.
 //
 // Its floor is that of the directory without the readers that are left out. Tombstones and contents that only those needed are in
 // it, and are freed by the first boundaries after reopening, in their budget, as if those readers had been cancelled.

@@ -103,8 +103,7 @@ extension RegionDirectory {
     }
 
     private func pinAnew(_ reader: Ref<cistern_reader>, _ open: UInt64) throws(DirectoryError) -> Resync {
-        let holdsContent = hasFlag(CISTERN_READER_HOLDS_CONTENT, reader) && !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE)
-        if holdsContent, !addPin(contents, open) { throw .outOfCapacity }
+        if hasFlag(CISTERN_READER_HOLDS_CONTENT, reader), !addPin(contents, open) { throw .outOfCapacity }
         supersedeBatch(reader)
         unsafe cistern_reader_acknowledged_store(reader.pointer, open)
         unsafe cistern_reader_delivered_store(reader.pointer, 0)
@@ -333,7 +332,7 @@ extension RegionDirectory {
     }
 
     /// Was it alive at the end of the tick before `pin`?
-    private func wasAlive(_ record: Ref<cistern_region_record>, at pin: UInt64) -> Bool {
+    func wasAlive(_ record: Ref<cistern_region_record>, at pin: UInt64) -> Bool {
         guard state(record) != CISTERN_RECORD_FREE.rawValue, record.it.birth < pin else { return false }
         return isLive(record) || death(record) >= pin
     }

@@ -171,9 +171,7 @@ extension RegionDirectory {
     private func offset(of reader: Ref<cistern_reader>) -> UInt64 { UInt64(UInt(bitPattern: unsafe reader.pointer)) &- header.it.base }
 
     private func pinContents(_ tick: UInt64) throws(ImageError) {
-        guard header.it.content_reader_count < Self.mostGroups, has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) || addPin(contents, tick) else {
-            throw .outOfCapacity
-        }
+        guard header.it.content_reader_count < Self.mostGroups, addPin(contents, tick) else { throw .outOfCapacity }
         header.it.content_reader_count &+= 1
     }
 
@@ -403,9 +401,10 @@ extension RegionDirectory {
         lock()
         defer { unlock() }
         forEachRecord { slot, record in
-            guard hasLivePart(record), livePart(record).it.payload != 0 else { return }
-            let part = livePart(record)
-            part.it.payload = unsafe replacement(id(record, slot: slot), name(of: record), part.it.payload)
+            guard hasLivePart(record) else { return }
+            let payload = payload(record, livePart(record))
+            guard payload.it != 0 else { return }
+            payload.it = unsafe replacement(id(record, slot: slot), name(of: record), payload.it)
         }
     }
 

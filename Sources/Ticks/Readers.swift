@@ -143,7 +143,7 @@ extension RegionDirectory {
         let handle = try addReader(options)
         let reader = reader(handle)
         let open = openNumber
-        if !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE), !addPin(contents, open) {
+        if !addPin(contents, open) {
             removeReader(reader, handle.offset)
             throw .outOfCapacity
         }
@@ -269,7 +269,7 @@ extension RegionDirectory {
         let tick = acknowledged(original)
         if options.holdsContent {
             // The value is pinned already, so that this needs no memory.
-            if !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE) { _ = addPin(contents, tick) }
+            _ = addPin(contents, tick)
             header.it.content_reader_count &+= 1
         }
         unsafe cistern_reader_acknowledged_publish(reader.pointer, tick)
@@ -421,9 +421,7 @@ extension RegionDirectory {
 
     /// Drops all pins of a reader, contents first: a marker outlives the content that hangs on it.
     func unregisterPins(_ reader: Ref<cistern_reader>) {
-        if hasFlag(CISTERN_READER_HOLDS_CONTENT, reader), reader.it.registered_acknowledged != 0,
-            !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE)
-        {
+        if hasFlag(CISTERN_READER_HOLDS_CONTENT, reader), reader.it.registered_acknowledged != 0 {
             dropPin(contents, reader.it.registered_acknowledged)
         }
         if reader.it.registered_acknowledged != 0 { dropPin(markers, reader.it.registered_acknowledged) }

@@ -147,8 +147,10 @@ extension RegionDirectory {
     @inline(__always)
     func unlock() { unsafe cistern_directory_lock_release(header.pointer) }
 
+    @inline(never)
     func lockReaders() { unsafe cistern_readers_lock_acquire(header.pointer) }
 
+    @inline(never)
     func unlockReaders() { unsafe cistern_readers_lock_release(header.pointer) }
 
     func has(_ flag: cistern_directory_flags) -> Bool { header.it.flags & flag.rawValue != 0 }

@@ -76,14 +76,22 @@ extension RegionDirectory {
         guard name.count <= CISTERN_NAME_MOST_BYTES else { throw .nameTooLong(byteCount: name.count) }
         lock()
         defer { unlock() }
+        let hash = unsafe try freeNameHash(name, parent: parent)
+        return unsafe try create(name, hash: hash, parent: parent, payload: payload)
+    }
+
+    /// The hash of a name that nobody has, under a parent that is alive.
+    @inline(never)
+    func freeNameHash(_ name: UnsafeRawBufferPointer, parent: RegionID) throws(DirectoryError) -> UInt32 {
         if parent != .none { _ = try livingRecord(parent) }
         let hash = unsafe nameHash(name)
         let taken = unsafe find(name, hash: hash)
         if taken != 0 { throw .nameTaken(id(record(taken), slot: taken)) }
-        return unsafe try create(name, hash: hash, parent: parent, payload: payload)
+        return hash
     }
 
-    private func create(
+    /// The same for a name that is known to be free. Under the lock.
+    func create(
         _ name: UnsafeRawBufferPointer, hash: UInt32, parent: RegionID, payload: UInt64
     ) throws(DirectoryError) -> RegionID {
         let slot = takeSlot()
@@ -166,7 +174,10 @@ extension RegionDirectory {
     public func markChanged(_ id: RegionID) throws(DirectoryError) {
         lock()
         defer { unlock() }
-        let record = try livingRecord(id)
+        markChanged(try livingRecord(id))
+    }
+
+    func markChanged(_ record: Ref<cistern_region_record>) {
         let part = livePart(record)
         let open = openNumber
         guard part.it.changed != open else { return }
@@ -205,7 +216,9 @@ extension RegionDirectory {
         defer { unlock() }
         guard let record = record(id) else { return nil }
         // Once released it is 0.
-        return hasLivePart(record) && livePart(record).it.payload != 0 ? livePart(record).it.payload : nil
+        guard hasLivePart(record) else { return nil }
+        let payload = payload(record, livePart(record)).it
+        return payload != 0 ? payload : nil
     }
 
     /// Gives a living region another payload and returns the old one, which is the caller's then. Not a change by itself.
@@ -214,9 +227,10 @@ extension RegionDirectory {
     public func setPayload(_ payload: UInt64, of id: RegionID) throws(DirectoryError) -> UInt64 {
         lock()
         defer { unlock() }
-        let part = livePart(try livingRecord(id))
-        let old = part.it.payload
-        part.it.payload = payload
+        let record = try livingRecord(id)
+        let place = self.payload(record, livePart(record))
+        let old = place.it
+        place.it = payload
         return old
     }
 
@@ -341,10 +355,17 @@ extension RegionDirectory {
     }
 
     /// Hands a payload back; at most once, and never 0.
-    func release(_ part: Ref<cistern_live_part>) {
+    @inline(__always)
+    func release(_ record: Ref<cistern_region_record>, _ part: Ref<cistern_live_part>) {
         let payload = part.it.payload
         part.it.payload = 0
-        guard payload != 0, header.it.release_function != 0 else { return }
+        if payload != 0 { release(record, payload) }
+    }
+
+    @inline(never)
+    private func release(_ record: Ref<cistern_region_record>, _ payload: UInt64) {
+        if has(CISTERN_RECORD_OWNS_REGION, record) { return disown(UInt32(truncatingIfNeeded: payload)) }
+        guard header.it.release_function != 0 else { return }
         // Safety: the word is the function that the creator gave.
         let function = unsafe unsafeBitCast(UInt(header.it.release_function), to: PayloadRelease.self)
         function(UInt(header.it.release_context), payload)

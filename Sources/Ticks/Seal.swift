@@ -43,7 +43,7 @@ extension RegionDirectory {
     @discardableResult
     public func seal(budget: UInt64? = nil, time: UInt64 = 0) throws(DirectoryError) -> SealReport {
         lock()
-        defer { unlock() }
+        defer { unlockAndClose() }
         let tick = openNumber
         guard tick < Tick.last.number else { throw .tickExhausted }
         var report = SealReport()
@@ -61,6 +61,7 @@ extension RegionDirectory {
         }
         collectNotes()
         report.stagedCount = header.it.staged_count
+        if _slowPath(header.it.staged_content != 0) { classifyStagedContents() }
         if header.it.staged_count > 0 { classifyStaged(tick, &report) }
         enforceLimits(&report)
         report.purgedCount = purge(budget ?? max(64, 2 &* report.stagedCount))
@@ -78,7 +79,7 @@ extension RegionDirectory {
     @discardableResult
     public func maintain(budget: UInt64) -> UInt64 {
         lock()
-        defer { unlock() }
+        defer { unlockAndClose() }
         collectNotes()
         _ = purge(budget)
         let left = markers.it.queue_count &+ contents.it.queue_count
@@ -112,7 +113,8 @@ extension RegionDirectory {
         while freed < budget {
             let slot = takeFromQueue(contents)
             guard slot != 0 else { break }
-            dropContent(record(slot))
+            let record = record(slot)
+            if state(record) == CISTERN_RECORD_FREE.rawValue { doom(content(slot)) } else { dropContent(record) }
             freed &+= 1
         }
         while freed < budget {
@@ -131,10 +133,11 @@ extension RegionDirectory {
         return freed
     }
 
+    @inline(never)
     private func dropContent(_ record: Ref<cistern_region_record>) {
         let part = livePart(record)
         let offset = record.it.death
-        release(part)
+        release(record, part)
         record.it.death = part.it.changed
         record.it.state &= ~UInt8(CISTERN_RECORD_HAS_CONTENT.rawValue)
         freeLivePart(offset)
@@ -143,6 +146,8 @@ extension RegionDirectory {
     /// Gives back everything but the header.
     func releaseEverything() {
         forEachRecord { slot, record in releaseRecord(record, slot) }
+        // After the names, which let go of theirs.
+        closeEveryContent()
         var offset = header.it.first_reader
         while offset != 0 {
             let reader: Ref<cistern_reader> = at(offset)
@@ -161,7 +166,7 @@ extension RegionDirectory {
         if hasLivePart(record) {
             let offset = record.it.death
             dropLinks(slot, livePart(record))
-            release(livePart(record))
+            release(record, livePart(record))
             freeLivePart(offset)
         }
         let byteCount = UInt(record.it.name_byte_count)

@@ -38,15 +38,31 @@ extension RegionDirectory {
         return record.it.generation == id.generation ? record : nil
     }
 
-    /// Calls `body` with the record of each slot that is not free, from the lowest on.
-    @inline(never)
+    /// Calls `body` with the record of each slot that is a named region's, from the lowest on.
     func forEachRecord(_ body: (UInt32, Ref<cistern_region_record>) -> Void) {
-        for number in 0..<header.it.chunk_count where chunk(number).it.records != 0 {
-            let first = number << 8 &+ 1
-            for slot in first..<(first &+ 256) where state(record(slot)) != CISTERN_RECORD_FREE.rawValue {
-                body(slot, record(slot))
-            }
+        forEachSlot { slot, record in
+            if state(record) != CISTERN_RECORD_FREE.rawValue { body(slot, record) }
         }
+    }
+
+    /// The same for every slot that has memory, free ones and those of contents among them.
+    func forEachSlot(_ body: (UInt32, Ref<cistern_region_record>) -> Void) {
+        var slot = firstSlot(fromChunk: 0)
+        while slot != 0 {
+            body(slot, record(slot))
+            slot = slot & 255 != 0 ? slot &+ 1 : firstSlot(fromChunk: slot >> 8)
+        }
+    }
+
+    /// The first slot of the first chunk, from one on, that has memory; 0: there is none.
+    @inline(never)
+    private func firstSlot(fromChunk first: UInt32) -> UInt32 {
+        var number = first
+        while number < header.it.chunk_count {
+            if chunk(number).it.records != 0 { return number << 8 &+ 1 }
+            number &+= 1
+        }
+        return 0
     }
 
     /// A free slot; 0 when the heap is full.

@@ -75,4 +75,14 @@ public enum DirectoryError: Error, Equatable {
     case alreadyOwner(owner: RegionID, child: RegionID)
     /// The one does not own the other.
     case notOwner(owner: RegionID, child: RegionID)
+    /// The named region has no memory of its own.
+    case noRegion
+    /// Somebody is in the region's memory: whoever changes it has to be alone.
+    case regionInUse
+    /// A snapshot sees the region's memory: replace it instead of changing it.
+    case regionPinned
+    /// The region to be owned is closed, inside another one, or of another heap.
+    case invalidRegion
+    /// What the region's memory begins with is not of the type asked for.
+    case otherRoot
 }

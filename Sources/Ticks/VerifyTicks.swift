@@ -21,6 +21,8 @@ public enum DirectoryInconsistency: UInt32, Error, Sendable {
     case bytes = 7
     /// Owners and what they own disagree, or an owner is not older.
     case owners = 8
+    /// Contents of named regions are not theirs, or miscounted.
+    case contents = 9
 }
 
 extension RegionDirectory {
@@ -32,10 +34,11 @@ extension RegionDirectory {
         defer { unlock() }
         let it = header.it
         let dead = it.markers.held_count &+ it.markers.queue_count
-        if it.used_slot_count != it.live_count &+ it.staged_count &+ dead { return .slotCount }
-        if it.born_total != it.used_slot_count &+ it.purged_total &+ it.annihilated_total { return .totals }
+        let regionCount = it.used_slot_count &- it.content_count
+        if regionCount != it.live_count &+ it.staged_count &+ dead { return .slotCount }
+        if it.born_total != regionCount &+ it.purged_total &+ it.annihilated_total { return .totals }
         if let found = verifyTable(markers) ?? verifyTable(contents) { return found }
-        return verifyRecords() ?? verifyOwners() ?? verifyChanges() ?? verifyReaders()
+        return verifyRecords() ?? verifyOwners() ?? verifyContents() ?? verifyChanges() ?? verifyReaders()
     }
 
     private func verifyTable(_ table: PinTable) -> DirectoryInconsistency? {
@@ -57,7 +60,7 @@ extension RegionDirectory {
                 forEach(table, cell) { _, record in
                     own &+= 1
                     byteCount &+= weight(record)
-                    let isDead = state(record) == CISTERN_RECORD_TOMBSTONE.rawValue
+                    let isDead = state(record) == CISTERN_RECORD_TOMBSTONE.rawValue || (table.it.is_of_contents != 0 && isContent(record))
                     let wanted = table.it.ignores_birth != 0 ? 0 : groups(table, endingBy: record.it.birth)
                     let wantedColumn = groups(table, beginningBy: death(record))
                     if !isDead || row != wanted || column &+ 1 != wantedColumn || death(record) > cell.it.last_death { isRight = false }
@@ -177,7 +180,7 @@ extension RegionDirectory {
         var counted: UInt64 = 0
         for index in 0..<markers.it.count { counted &+= UInt64(group(markers, index).it.member_count) }
         for index in 0..<contents.it.count { contentMembers &-= UInt64(group(contents, index).it.member_count) }
-        if !has(CISTERN_DIRECTORY_KEEPS_LAST_VALUE), contentMembers != 0 { isRight = false }
+        if contentMembers != 0 { isRight = false }
         return isRight && counted == members ? nil : .pins
     }
 }

@@ -41,7 +41,7 @@ extension RegionDirectory {
         writeState(&image, floor: held.floor)
         let countsOffset = image.byteCount
         image.put(UInt64(0))
-        image.put(header.it.used_slot_count &- header.it.live_count)
+        image.put(header.it.used_slot_count &- header.it.content_count &- header.it.live_count)
         image.put(header.it.live_count)
         image.put(UInt64(0))
         writeLives(&image, endingFrom: min(held.floor, held.oldest), countAt: countsOffset)
@@ -159,18 +159,27 @@ extension RegionDirectory {
     private func writeRemoved(_ image: inout ImageWriter) {
         forEachRecord { slot, record in
             guard !isLive(record) else { return }
+            var marks = UInt32(record.it.state)
+            if has(CISTERN_RECORD_OWNS_REGION, record) {
+                marks &= ~(CISTERN_RECORD_OWNS_REGION.rawValue | CISTERN_RECORD_HAS_CONTENT.rawValue)
+            }
             image.put(slot)
             image.put(record.it.generation)
             image.put(record.it.birth)
             image.put(death(record))
             image.put(record.it.sequence)
-            image.put(record.it.state)
+            image.put(UInt8(truncatingIfNeeded: marks))
             image.put(UInt8(0))
             image.put(record.it.name_byte_count)
             image.put(parent(of: record).slot)
-            if hasLivePart(record) { image.put(livePart(record).it.payload) }
+            if isStaged(record) || marks & CISTERN_RECORD_HAS_CONTENT.rawValue != 0 { image.put(payloadToStore(record)) }
             unsafe image.put(name(of: record))
         }
+    }
+
+    /// That of a region with memory is a word about the memory, which is in no image.
+    private func payloadToStore(_ record: Ref<cistern_region_record>) -> UInt64 {
+        has(CISTERN_RECORD_OWNS_REGION, record) ? 0 : livePart(record).it.payload
     }
 
     private func writeLiving(_ image: inout ImageWriter) {
@@ -179,7 +188,7 @@ extension RegionDirectory {
             image.put(slot)
             image.put(record.it.generation)
             image.put(record.it.birth)
-            image.put(livePart(record).it.payload)
+            image.put(payloadToStore(record))
             image.put(record.it.name_byte_count)
             unsafe image.put(name(of: record))
         }

@@ -6,6 +6,7 @@ extension ReservationError {
     /// - Complexity: linear in the line; allocates nothing.
     public func write(into bytes: inout MutableSpan<UInt8>) -> Int {
         var position = 0
+        @inline(never)
         func write(_ text: StaticString) {
             for index in 0..<text.utf8CodeUnitCount { put(text.byte(at: index), &bytes, &position) }
         }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "every_owned_region_call.h"
 
 static cistern_heap *made(uint64_t capacity_bytes) {
   cistern_heap_options options;
@@ -434,6 +435,7 @@ void every_directory_call(void) {
     now.struct_byte_count = 5;
     check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_INVALID_ARGUMENT);
     check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK);
+    every_owned_region_call(heap);
     no_handle(heap);
     check(__LINE__, cistern_verify(heap) && cistern_heap_destroy(heap) == CISTERN_OK);
   }

@@ -1,35 +1,47 @@
 // EXAMPLE
 import Cistern
 
-/// Inputs, and a total derived from them, as named regions; the payloads are the numbers themselves.
+/// Inputs, and what is derived from them: named regions that each own memory of the heap. An input's numbers and their squares are
+/// replaced when they are set anew; the total is computed from all inputs when an update ends.
 final class ReactiveStore {
     let directory: Directory
     private let total: RegionID
+    private var inputs: [String: (numbers: RegionID, squares: RegionID)] = [:]
 
     init(in heap: Heap) throws(DirectoryError) {
         directory = try Directory(in: heap)
-        total = try directory.create("total")
+        total = try directory.create("total", elements: [0] as [UInt64])
     }
 
-    func set(_ name: String, to value: UInt64) throws(DirectoryError) {
-        if let id = directory[name] {
-            try directory.setPayload(value, of: id)
-            try directory.markChanged(id)
+    func set(_ name: String, to numbers: [UInt64]) throws(DirectoryError) {
+        let squares = numbers.map { $0 * $0 }
+        if let input = inputs[name] {
+            try directory.replace(input.numbers, elements: numbers)
+            try directory.replace(input.squares, elements: squares)
         } else {
-            let input = try directory.create(name, payload: value)
-            _ = try directory.create("\(name)/square", under: input, payload: value * value)  // derived: goes with its input
+            let input = try directory.create(name, elements: numbers)
+            // Derived: its memory goes with its input's.
+            inputs[name] = (input, try directory.create("\(name)/squares", under: input, elements: squares))
         }
-        try directory.markChanged(total)
     }
 
     func remove(_ name: String) throws(DirectoryError) {
-        guard let id = directory[name] else { return }
-        try directory.remove(id)
-        try directory.markChanged(total)
+        guard let input = inputs.removeValue(forKey: name) else { return }
+        try directory.remove(input.numbers)
     }
 
-    /// Ends an update. Subscribers are told of it from now on.
-    func update() throws(DirectoryError) { try directory.seal() }
+    /// Ends an update. Subscribers are told of it from now on; what was removed or replaced has its memory freed, unless a
+    /// snapshot sees it.
+    func update() throws(DirectoryError) {
+        var sum: UInt64 = 0
+        for input in inputs.values {
+            sum += try directory.read(input.squares, elements: UInt64.self) { squares in
+                squares.indices.reduce(0) { $0 + squares[$1] }
+            }
+        }
+        try directory.replace(total, elements: [sum])
+        try directory.seal()
+    }
 }
 
 /// A subscriber's own copy of the names.
@@ -80,8 +92,8 @@ func runReactiveStore() throws -> [String] {
     var report: [String] = []
     let store = try ReactiveStore(in: Heap(capacityBytes: 16 << 20))
     let directory = store.directory
-    try store.set("width", to: 3)
-    try store.set("height", to: 4)
+    try store.set("width", to: [1, 2, 3])
+    try store.set("height", to: [4])
     try store.update()
 
     // Two subscribers: one keeps up, the other looks once at the end.
@@ -97,7 +109,7 @@ func runReactiveStore() throws -> [String] {
     try store.remove("height")
     try store.update()
     try fastMirror.catchUp(fast)
-    try store.set("depth", to: 5)
+    try store.set("depth", to: [5])
     try store.update()
     try fastMirror.catchUp(fast)
     var exported: [String] = []
@@ -106,10 +118,12 @@ func runReactiveStore() throws -> [String] {
     }
     report.append("export: \(exported.joined(separator: ", "))")
 
-    // A fork pins where it began, works on a copy of the names, and merges what both sides did since.
+    // A fork pins where it began, works on a copy of the names, and merges what both sides did since. A snapshot also keeps memory.
     let fork = try directory.pin(.fork)
     var copy: Set<String> = []
     try fork.forEachAlive { id in copy.insert(directory.name(of: id) ?? "?") }
+    let snapshot = try directory.pin(.snapshot)
+    let width = directory["width/squares"]
     copy.insert("made in the fork")
     try store.remove("width")
     try store.update()
@@ -118,8 +132,18 @@ func runReactiveStore() throws -> [String] {
         if change.kind == .added { copy.insert(name) }
         if change.kind == .removed || change.kind == .removedWithParent { copy.remove(name) }
     }
-    for name in copy where directory[name] == nil { try store.set(name, to: 1) }
+    for name in copy where directory[name] == nil { try store.set(name, to: [1]) }
     try store.update()
+
+    // Removed, and still there for the snapshot; with it the memory goes.
+    if let width {
+        let squares = try snapshot.read(width, elements: UInt64.self) { squares in squares.indices.map { "\(squares[$0])" } }
+        report.append("squares of the removed width: \(squares.joined(separator: ", "))")
+    }
+    let kept = directory.statistics.ownedRegionCount
+    _ = consume snapshot
+    try directory.seal()
+    report.append("regions in memory: \(kept) with the snapshot, \(directory.statistics.ownedRegionCount) without")
 
     // The slow one holds what it had seen and not yet lost: two inputs and their squares. "depth" it never saw.
     report.append("the slow one holds \(slow.statistics.heldCount) tombstones")

@@ -21,6 +21,7 @@ extern "C" {
 #endif
 
 typedef struct cistern_directory cistern_directory;
+typedef struct cistern_region cistern_region;  // cistern_region.h says what one is
 // 1 and up; 0 is no tick. As a reader's position, t means: everything of the ticks before t is known.
 typedef uint64_t cistern_tick;
 // Which region of a directory; 0 is none. Never given to another region while a tombstone names it.
@@ -263,7 +264,8 @@ cistern_status cistern_directory_forget(cistern_directory *_Nullable directory, 
 // ---- Images
 
 // An image is the directory as plain bytes, for another heap, process or machine: names, ids, tombstones, the removals of the open
-// tick, durable readers with their pins and limits, options, totals, payloads. Not in it: readers that are not durable, and batches.
+// tick, durable readers with their pins and limits, options, totals, payloads. Not in it: readers that are not durable, batches, and
+// the memory of named regions (below): those are in it as regions without any, with payload 0, to be removed and made anew.
 // A host that stores images
 //   writes one at any time, and makes its bytes durable;
 //   then says so for the durable readers whose positions are stored in nothing else (cistern_directory_note_stored, with the position
@@ -332,6 +334,30 @@ cistern_status cistern_directory_replace_payloads(cistern_directory *_Nullable d
 bool cistern_directory_next_detached(cistern_directory *_Nullable directory, uint64_t after_serial,
                                      cistern_reader_position *_Nullable position);
 
+// ---- Names with memory of their own: regions (cistern_region.h) that the directory owns
+
+// As cistern_directory_add, of a region with memory. *region: one that stands alone in the directory's heap, is open, on no thread's
+// stack and no directory's, which is this directory's from now on; NULL: a new one is made and handed out. payload: the caller's word
+// about what is in it, such as the address of its root; the release function does not see it. The region is closed when its name is
+// removed or another takes its place: at the boundary, or when the last snapshot that sees it goes; and with the directory. Until
+// then it is used as any other, by one thread at a time, and no thread may be in it when a boundary or a snapshot's end may close
+// it; cistern_region_destroy closes it early. Errors: as cistern_directory_add, and _INVALID_ARGUMENT, _REGION_CLOSED, _REGION_BUSY
+// for a region that is not as it must be. It is the caller's then, and NULL where it was.
+cistern_status cistern_directory_add_region(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count,
+                                            cistern_name_id parent, cistern_region *_Nullable *_Nullable region, uint64_t payload,
+                                            cistern_name_id *_Nullable id);
+// Puts another region, as above, in the place of a living one's, and marks that changed. A snapshot goes on seeing the one before.
+// Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _REGION_CLOSED, _REGION_BUSY, _UNKNOWN_REGION, _REGION_REMOVED, _EXHAUSTED, and
+// _NO_REGION for one without memory. The region is the caller's then.
+cistern_status cistern_directory_replace_region(cistern_directory *_Nullable directory, cistern_name_id id,
+                                                cistern_region *_Nullable region, uint64_t payload);
+// The memory of a named region and its payload (either may be NULL): now, or where a snapshot, `reader`, stands; NULL: now.
+// What a snapshot sees must not be changed. Errors: CISTERN_INVALID_HANDLE, _UNKNOWN_REGION, _NO_REGION, and _REGION_REMOVED without
+// a reader, _NOT_PINNED with one that is no snapshot or has expired.
+cistern_status cistern_directory_region(cistern_directory *_Nullable directory, cistern_name_id id,
+                                        const cistern_directory_reader *_Nullable reader, cistern_region *_Nullable *_Nullable region,
+                                        uint64_t *_Nullable payload);
+
 // ---- Accounting
 
 // Bytes, unless the name says otherwise.
@@ -356,6 +382,7 @@ typedef struct cistern_directory_statistics {
   uint64_t batch_bytes;
   uint64_t reader_bytes;
   uint64_t owner_bytes;       // owners beyond the first of each region
+  uint64_t owned_region_count;  // regions of the heap: of living names, and kept for snapshots
 } cistern_directory_statistics;
 
 // Constant. Errors: CISTERN_INVALID_HANDLE, CISTERN_INVALID_ARGUMENT.

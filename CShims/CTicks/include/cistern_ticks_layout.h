@@ -33,6 +33,7 @@ enum cistern_record_state {
   CISTERN_RECORD_IS_SUBTREE_PART = 4,  // removed with its parent, whose removal is the event
   CISTERN_RECORD_HAS_CONTENT = 8,      // a tombstone that keeps its live part, for the payload in it
   CISTERN_RECORD_WOULD_GO = 16,        // only within a look at what a removal would take
+  CISTERN_RECORD_OWNS_REGION = 32,     // the payload is the slot of its newest content; 0: none is left
 };
 
 // What only a region that is alive, or was until the open tick, needs. One cache line.
@@ -59,6 +60,24 @@ typedef struct cistern_owner_link {
   uint64_t next_of_child;
   uint64_t previous_of_child;
 } cistern_owner_link;
+
+// Memory of a named region: a region of the heap (cistern_heap_layout.h) that the directory owns, from the tick in which it took the
+// place of the one before to the tick in which another took its place, or its name was removed. It has a slot, whose record is no
+// region's: state CISTERN_RECORD_FREE with CISTERN_RECORD_HAS_CONTENT, generation 0, `birth` the tick it came in, and this in the
+// place of a live part. What replaced contents need which pins stands in the table of contents, as for payloads.
+typedef struct cistern_content {
+  uint64_t payload;       // the caller's word
+  uint64_t changed;       // tick in which it was replaced or removed; 0: it is the one that is current
+  uintptr_t region;       // the region's record
+  uint64_t reserved;
+  uint64_t next;          // in the lists of contents
+  uint32_t slot;
+  uint32_t owner;         // slot of the named region whose newest it is; 0: there is a newer one, or the name is gone
+  uint32_t older;         // slots: contents of the same name
+  uint32_t newer;
+  uint32_t access_count;  // who is in it now; UINT32_MAX: one who may change it
+  uint32_t is_doomed;     // nobody needs it: it is closed when nobody is in it any more
+} cistern_content;
 
 // A list of dead records: those of one segment of births that hang on one group of pins.
 typedef struct cistern_cell {
@@ -274,6 +293,10 @@ typedef struct cistern_directory {
   uint64_t lives;              // offset of the lives before this one, oldest first; constant
   uint32_t life_count;         // constant
   uint32_t reserved_word;
+
+  uint64_t content_count;      // of named regions with memory: slots that are contents'
+  uint32_t staged_content;     // slots: contents replaced in the open tick
+  uint32_t doomed_content;     // slots: contents to be closed when the lock is released
 } cistern_directory;
 
 enum cistern_change_kind {
@@ -299,6 +322,10 @@ enum {
 static_assert(sizeof(cistern_region_record) == 40, "a tombstone");
 static_assert(sizeof(cistern_live_part) == 64, "a live part is one cache line");
 static_assert(sizeof(cistern_owner_link) == 40, "one more owner");
+static_assert(sizeof(cistern_content) == 64, "a content is one cache line");
+static_assert(offsetof(cistern_content, changed) == offsetof(cistern_live_part, changed) &&
+                  offsetof(cistern_content, next) == offsetof(cistern_live_part, next),
+              "lists of contents hold both");
 static_assert(sizeof(cistern_cell) == 32, "a cell");
 static_assert(sizeof(cistern_pin_group) == 64, "a group of pins");
 static_assert(sizeof(cistern_reader) == 128, "a reader is two cache lines");

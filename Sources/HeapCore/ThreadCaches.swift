@@ -104,7 +104,7 @@ extension BoundedHeap {
     /// Halves what each bin may hold when all of them together have more than the thread's share: threads that came later want
     /// theirs. A thread does so where it would take a lock anyway, and holds none.
     func shrinkToShare(_ cache: Ref<cistern_cache>) {
-        guard cache.it.claimed_byte_count > claimShareBytes else { return }
+        guard isMoreThanAShare(cache.it.claimed_byte_count) else { return }
         for index in 0..<SizeClass.binCount {
             let bin = bin(index, of: cache)
             let old = UInt(bin.it.end &- bin.it.bottom)
@@ -124,7 +124,7 @@ extension BoundedHeap {
     /// Claims room for a thread: within its share, and, with all other threads' claims, within the limit.
     func claim(_ byteCount: UInt64, for cache: Ref<cistern_cache>, limitBytes: UInt64) -> Bool {
         let claimed = cache.it.claimed_byte_count &+ byteCount
-        guard claimed <= claimShareBytes, unsafe cistern_cache_claim(header.pointer, byteCount, limitBytes) else { return false }
+        guard !isMoreThanAShare(claimed), unsafe cistern_cache_claim(header.pointer, byteCount, limitBytes) else { return false }
         cache.it.claimed_byte_count = claimed
         return true
     }
@@ -134,9 +134,9 @@ extension BoundedHeap {
         unsafe cistern_cache_disclaim(header.pointer, byteCount)
     }
 
-    /// The most that one thread's cache may hold: the same for all.
-    private var claimShareBytes: UInt64 {
-        header.it.capacity_bytes / 64 / max(unsafe cistern_cache_count(header.pointer), 1)
+    /// Is it more than one thread's part of what all caches may hold at most? Capacity and threads are far from where the product wraps.
+    private func isMoreThanAShare(_ byteCount: UInt64) -> Bool {
+        byteCount &* (unsafe cistern_cache_count(header.pointer)) > header.it.capacity_bytes / 64
     }
 
     /// How far all caches together may go when a bin wants more: a 64th of what is in use, so that free blocks in caches

@@ -106,7 +106,7 @@ typedef enum cistern_status {
   CISTERN_OWNER_TOO_YOUNG = 90,        // an owner has to be made before what it owns
   CISTERN_ALREADY_OWNER = 91,          // the one owns the other already
   CISTERN_NOT_OWNER = 92,              // the one does not own the other
-  CISTERN_NO_REGION = 95,              // the named region has no memory of its own
+  CISTERN_NO_REGION = 93,              // the named region has no memory of its own
 } cistern_status;
 
 // A sentence about a status code; never NULL. Of a code that this library does not have: "unknown status".

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the measured table of README.md from a file that `cistern-bench --json FILE` wrote.
+"""Writes the measured tables of README.md from a file that `cistern-bench --json FILE` wrote.
 
 usage: scripts/readme-table.py FILE
 
@@ -21,13 +21,39 @@ COLUMNS = [
 ]
 
 
+def row(title, cells):
+    return f"| {title} | " + " | ".join("-" if cell is None else cell for cell in cells) + " |"
+
+
+def threads_table(rows, names):
+    """Throughput with all threads of each workload, and how the server's grows with the second one."""
+    found = {(entry["workload"], entry["allocator"]): entry for entry in rows}
+    names = names + ["null"]
+    lines = [row("million operations per second; larger is better", names[:-1] + ["no allocator"]), "| --- " * (len(names) + 1) + "|"]
+
+    def cells(workload, key, form):
+        values = [found.get((workload, name), {}).get(key) for name in names]
+        return [None if value is None else form(value) for value in values]
+
+    def millions(value):
+        return f"{value / 1e6:.0f}"
+
+    lines.append(row("server, 1 thread", cells("server", "operationsPerSecondWithOneThread", millions)))
+    for workload in dict.fromkeys(entry["workload"] for entry in rows):
+        title = f"{workload.split('-')[0]}, {found[workload, 'null']['threads']} threads"
+        lines.append(row(title, cells(workload, "operationsPerSecondWithAllThreads", millions)))
+    lines.append(row("server, scaling to 2 threads / that of no allocator", cells("server", "scalingRelativeToNull", "{:.2f}".format)))
+    return "\n".join(lines)
+
+
 def table(report):
     means = report["geometricMeans"]
     names = [mean["allocator"] for mean in means]
-    lines = ["| geometric mean of six traces | " + " | ".join(names) + " |", "| --- " * (len(names) + 1) + "|"]
+    lines = [row("geometric mean of six traces", names), "| --- " * (len(names) + 1) + "|"]
     for key, title in COLUMNS:
-        cells = [f"{mean[key]:.2f}" if mean.get(key) is not None else "-" for mean in means]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        lines.append(row(title, [f"{mean[key]:.2f}" if mean.get(key) is not None else None for mean in means]))
+    if report.get("threads"):
+        lines += ["", threads_table(report["threads"], names)]
     machine = report["machine"]
     facts = ", ".join(str(machine[key]) for key in ("cpu", "kernel", "date", "command") if machine.get(key))
     return "\n".join(lines) + f"\n\nMeasured on: {facts}.\n"

@@ -40,7 +40,8 @@ def threads_table(rows, names):
 
     lines.append(row("server, 1 thread", cells("server", "operationsPerSecondWithOneThread", millions)))
     for workload in dict.fromkeys(entry["workload"] for entry in rows):
-        title = f"{workload.split('-')[0]}, {found[workload, 'null']['threads']} threads"
+        name = {"server-large": "server with blocks up to 4096 bytes"}.get(workload, workload.split("-")[0])
+        title = f"{name}, {found[workload, 'null']['threads']} threads"
         lines.append(row(title, cells(workload, "operationsPerSecondWithAllThreads", millions)))
     lines.append(row("server, scaling to 2 threads / that of no allocator", cells("server", "scalingRelativeToNull", "{:.2f}".format)))
     return "\n".join(lines)

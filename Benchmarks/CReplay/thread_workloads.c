@@ -121,6 +121,7 @@ enum {
   server_padding = 64,
   server_least_bytes = 8,
   server_most_bytes = 512,
+  large_server_most_bytes = 4096,
 };
 
 typedef struct server_slot {
@@ -145,7 +146,8 @@ static inline bool replace(const creplay_shared *shared, server_slot *slot, uint
   return true;
 }
 
-static creplay_failure server_body(creplay_worker *worker) {
+// Inlined for each of its sizes: the loop alone, too, divides by a constant.
+static inline __attribute__((always_inline)) creplay_failure serve(creplay_worker *worker, uint64_t most_bytes) {
   creplay_shared *shared = worker->shared;
   server_slots *all = shared->context;
   uint64_t thread_count = shared->request->thread_count;
@@ -158,7 +160,7 @@ static creplay_failure server_body(creplay_worker *worker) {
     uint64_t count = left < server_generation ? left : server_generation;
     for (uint64_t i = 0; i < count && failure == CREPLAY_NO_FAILURE; i++) {
       uint64_t value = creplay_next_random(&random);
-      uint64_t byte_count = server_least_bytes + (value >> 32) % (server_most_bytes - server_least_bytes + 1);
+      uint64_t byte_count = server_least_bytes + (value >> 32) % (most_bytes - server_least_bytes + 1);
       worker->work_hash += byte_count;
       if (!replace(shared, &slots[value % server_slot_count], byte_count)) failure = CREPLAY_OUT_OF_MEMORY;
     }
@@ -168,18 +170,23 @@ static creplay_failure server_body(creplay_worker *worker) {
   return failure;
 }
 
+static creplay_failure server_body(creplay_worker *worker) { return serve(worker, server_most_bytes); }
+static creplay_failure large_server_body(creplay_worker *worker) { return serve(worker, large_server_most_bytes); }
+
 creplay_failure creplay_run_server(creplay_shared *shared, creplay_result *result) {
   uint32_t thread_count = (uint32_t)shared->request->thread_count;
   creplay_worker *workers = creplay_map_table(thread_count * sizeof(creplay_worker), true);
   shared->context = creplay_map_table(thread_count * sizeof(server_slots), true);
-  shared->body = server_body;
+  bool is_large = shared->request->workload == CREPLAY_WORKLOAD_LARGE_SERVER;
+  shared->body = is_large ? large_server_body : server_body;
   if (workers == NULL || shared->context == NULL) return CREPLAY_SYSTEM_REFUSED;
   if (shared->operations == NULL) {
-    unsigned char *area = creplay_map_table((size_t)thread_count * server_slot_count * server_most_bytes, true);
+    uint64_t most_bytes = is_large ? large_server_most_bytes : server_most_bytes;
+    unsigned char *area = creplay_map_table(thread_count * server_slot_count * most_bytes, true);
     if (area == NULL) return CREPLAY_SYSTEM_REFUSED;
     server_slots *all = shared->context;
     for (uint32_t at = 0; at < thread_count * server_slot_count; at++) {
-      all[at / server_slot_count].slots[at % server_slot_count].block = area + (size_t)at * server_most_bytes;
+      all[at / server_slot_count].slots[at % server_slot_count].block = area + at * most_bytes;
     }
   }
   return creplay_run_workers(shared, workers, thread_count, result);

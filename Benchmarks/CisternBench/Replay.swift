@@ -9,7 +9,7 @@ struct ReplayRequest {
 
     enum Workload: UInt64 {
         case trace = 0
-        case exchange, server
+        case exchange, server, largeServer
     }
 
     var mode: Mode

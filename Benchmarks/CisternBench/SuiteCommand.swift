@@ -77,6 +77,8 @@ struct SuiteCommand {
         // More threads than processors, as runtimes have: what each one's cache may hold decides.
         say("threads: server-8", since: start)
         result.threads += try suite.measure(.server, "server-8", threaded, threadCount: 8)
+        say("threads: server-large", since: start)
+        result.threads += try suite.measure(.largeServer, "server-large", threaded)
         say("threads: exchange", since: start)
         result.threads += try suite.measure(.exchange, "exchange", threaded)
         guard try store.generalTraceNames().contains(SuiteCommand.threadedTraceName) else { return }

@@ -64,7 +64,7 @@ extension BoundedHeap {
         var claimed: UInt64 = 0
         var page = header.it.cache_list_page
         while page != 0 {
-            claimed &+= cache(atPage: page).it.claimed_byte_count
+            claimed &+= cache(atPage: page).it.claimed_small_bytes &+ cache(atPage: page).it.claimed_other_bytes
             page = cache(atPage: page).it.next_page
         }
         header.it.cache_claim_bytes = claimed

@@ -114,8 +114,7 @@ extension BoundedHeap {
     private func keepSparePage(_ chunk: Ref<cistern_region_chunk>, in cache: Ref<cistern_cache>) -> Bool {
         if cache.it.spare_page_count >= cache.it.spare_page_limit {
             guard cache.it.spare_page_limit < Self.sparePageLimit,
-                claim(
-                    UInt64(Self.sparePageStep) << UInt64(Layout.pageShift), for: cache, limitBytes: claimLimitBytes(SizeClass.smallCount))
+                claim(UInt64(Self.sparePageStep) << UInt64(Layout.pageShift), isSmall: false, for: cache)
             else { return false }
             cache.it.spare_page_limit &+= Self.sparePageStep
         }
@@ -138,7 +137,7 @@ extension BoundedHeap {
         let claimed = UInt64(cache.it.spare_page_limit) << UInt64(Layout.pageShift)
         cache.it.spare_page_count = 0
         cache.it.spare_page_limit = 0
-        disclaim(claimed, of: cache)
+        disclaim(claimed, isSmall: false, of: cache)
     }
 
     // MARK: Records

@@ -59,23 +59,16 @@ extension BoundedHeap {
 
     private func noteAllocated(_ start: UInt32, granules: UInt32) {
         markTouched(fromGranule: start, granules: granules)
-        storeUsed(header.it.used_granules &+ UInt64(granules))
+        header.it.used_granules &+= UInt64(granules)
         if header.it.used_granules > header.it.used_granules_high_water {
             header.it.used_granules_high_water = header.it.used_granules
         }
         noteUse()
     }
 
-    /// Read without the lock where an estimate will do.
-    @inline(__always)
-    private func storeUsed(_ granules: UInt64) {
-        // Safety: the header of a live heap.
-        unsafe cistern_used_granules_store(header.pointer, granules)
-    }
-
     /// Gives a run back and joins it with free neighbours.
     func freeRun(_ start: UInt32, granules: UInt32) {
-        storeUsed(header.it.used_granules &- UInt64(granules))
+        header.it.used_granules &-= UInt64(granules)
         returnGranules(start, granules: granules)
         noteFreed(granules: granules)
     }
@@ -230,7 +223,7 @@ extension BoundedHeap {
     func shrinkRun(_ start: UInt32, from granules: UInt32, to kept: UInt32) {
         guard kept < granules else { return }
         setBit(start &+ kept)
-        storeUsed(header.it.used_granules &- UInt64(granules &- kept))
+        header.it.used_granules &-= UInt64(granules &- kept)
         returnGranules(start &+ kept, granules: granules &- kept)
         noteFreed(granules: granules &- kept)
     }

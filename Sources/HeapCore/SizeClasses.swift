@@ -24,11 +24,9 @@ enum SizeClass {
     }
 
     /// How many blocks of a bin one thread may hold: by bytes, so that a cache stays small, but not so few that the usual coming and
-    /// going of a class takes its lock.
+    /// going of a class takes a lock.
     static func depthLimit(_ bin: UInt) -> UInt {
-        let byteCount = binBlockByteCount(bin)
-        let byCount = 8192 / byteCount
-        return bin < smallCount ? min(max(byCount, byteCount <= 512 ? 32 : 16), 128) : min(max(byCount * 2, 4), 8)
+        bin < smallCount ? min(max(8192 / blockByteCount(bin), 32), 128) : 16
     }
 
     /// Granules of a run that holds a size; the size is at most the capacity, so nothing wraps.

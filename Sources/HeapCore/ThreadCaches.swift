@@ -94,59 +94,61 @@ extension BoundedHeap {
     func raiseLimit(_ index: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> Bool {
         let old = UInt(bin.it.end &- bin.it.bottom)
         let new = min(UInt(bin.it.most_bytes), max(16, old &* 2))
-        guard new > old, claim(claimBytes(slots: new &- old, index), for: cache, limitBytes: claimLimitBytes(index)) else {
+        guard new > old, claim(claimBytes(slots: new &- old, index), isSmall: index < SizeClass.smallCount, for: cache) else {
             return false
         }
         bin.it.end = bin.it.bottom &+ uintptr_t(new)
         return true
     }
 
-    /// Halves what each bin may hold when all of them together have more than the thread's share: threads that came later want
-    /// theirs. A thread does so where it would take a lock anyway, and holds none.
-    func shrinkToShare(_ cache: Ref<cistern_cache>) {
-        guard isMoreThanAShare(cache.it.claimed_byte_count) else { return }
-        for index in 0..<SizeClass.binCount {
-            let bin = bin(index, of: cache)
-            let old = UInt(bin.it.end &- bin.it.bottom)
-            let new = old / 16 &* 8
-            guard new >= 16 else { continue }
-            if bin.it.top != bin.it.bottom { flush(index, of: bin, in: cache, count: blockCount(bin)) }
-            bin.it.end = bin.it.bottom &+ uintptr_t(new)
-            disclaim(claimBytes(slots: old &- new, index), of: cache)
-        }
-    }
-
     /// What the blocks need that fill so many bytes of a bin's stack.
-    private func claimBytes(slots byteCount: UInt, _ index: UInt) -> UInt64 {
+    func claimBytes(slots byteCount: UInt, _ index: UInt) -> UInt64 {
         UInt64(byteCount / 8) &* UInt64(SizeClass.binBlockByteCount(index))
     }
 
-    /// Claims room for a thread: within its share, and, with all other threads' claims, within the limit.
-    func claim(_ byteCount: UInt64, for cache: Ref<cistern_cache>, limitBytes: UInt64) -> Bool {
-        let claimed = cache.it.claimed_byte_count &+ byteCount
-        guard !isMoreThanAShare(claimed), unsafe cistern_cache_claim(header.pointer, byteCount, limitBytes) else { return false }
-        cache.it.claimed_byte_count = claimed
+    /// Claims room for a thread, within its share, and within what all caches may hold.
+    func claim(_ byteCount: UInt64, isSmall: Bool, for cache: Ref<cistern_cache>) -> Bool {
+        let claimed = (isSmall ? cache.it.claimed_small_bytes : cache.it.claimed_other_bytes) &+ byteCount
+        guard !isMoreThanShare(claimed, isSmall: isSmall),
+            unsafe cistern_cache_claim(header.pointer, byteCount, header.it.capacity_bytes / 64)
+        else { return false }
+        if isSmall { cache.it.claimed_small_bytes = claimed } else { cache.it.claimed_other_bytes = claimed }
         return true
     }
 
-    func disclaim(_ byteCount: UInt64, of cache: Ref<cistern_cache>) {
-        cache.it.claimed_byte_count &-= byteCount
+    func disclaim(_ byteCount: UInt64, isSmall: Bool, of cache: Ref<cistern_cache>) {
+        if isSmall { cache.it.claimed_small_bytes &-= byteCount } else { cache.it.claimed_other_bytes &-= byteCount }
         unsafe cistern_cache_disclaim(header.pointer, byteCount)
     }
 
-    /// Is it more than one thread's part of what all caches may hold at most? Capacity and threads are far from where the product wraps.
-    private func isMoreThanAShare(_ byteCount: UInt64) -> Bool {
-        byteCount &* (unsafe cistern_cache_count(header.pointer)) > header.it.capacity_bytes / 64
+    /// All threads have the same share of what caches may hold, a 64th of the capacity: three quarters of it for small blocks, so that
+    /// larger ones and spare pages cannot take their room. Capacity and threads are far from where the products wrap.
+    private func isMoreThanShare(_ byteCount: UInt64, isSmall: Bool) -> Bool {
+        byteCount &* (unsafe cistern_cache_count(header.pointer)) > header.it.capacity_bytes / 256 &* (isSmall ? 3 : 1)
     }
 
-    /// How far all caches together may go when a bin wants more: a 64th of what is in use, so that free blocks in caches
-    /// cost little, and of the capacity, so that a no is honest. A small heap is given a start for each thread, above all for
-    /// its small blocks: without it two threads of a server with little data took a lock every eighth call, and with one start
-    /// for both of them six times as many to give blocks back as with two.
-    func claimLimitBytes(_ index: UInt) -> UInt64 {
-        let start = unsafe cistern_cache_count(header.pointer) &* (index < SizeClass.smallCount ? 64 << 20 : 16 << 20)
-        let used = unsafe cistern_used_granules(header.pointer) << UInt64(Layout.granuleShift)
-        return min(max(used, start), header.it.capacity_bytes) / 64
+    /// Halves what bins may hold that have more than the thread's share: threads that came later want theirs. A thread does so where
+    /// it would take a lock anyway, and holds none.
+    func shrinkToShare(_ cache: Ref<cistern_cache>) {
+        if isMoreThanShare(cache.it.claimed_small_bytes, isSmall: true) {
+            shrinkBins(from: 0, to: SizeClass.smallCount, of: cache)
+        }
+        if isMoreThanShare(cache.it.claimed_other_bytes, isSmall: false) {
+            if cache.it.spare_page_limit > 0 { flushSparePages(of: cache) }
+            shrinkBins(from: SizeClass.smallCount, to: SizeClass.binCount, of: cache)
+        }
+    }
+
+    private func shrinkBins(from first: UInt, to end: UInt, of cache: Ref<cistern_cache>) {
+        for index in first..<end {
+            let bin = bin(index, of: cache)
+            let old = UInt(bin.it.end &- bin.it.bottom)
+            let new = old / 16 &* 8
+            guard old > 0 else { continue }
+            if bin.it.top != bin.it.bottom { flush(index, of: bin, in: cache, count: blockCount(bin)) }
+            bin.it.end = bin.it.bottom &+ uintptr_t(new)
+            disclaim(claimBytes(slots: old &- new, index), isSmall: first == 0, of: cache)
+        }
     }
 
     // MARK: Flushing
@@ -161,7 +163,8 @@ extension BoundedHeap {
             bin.it.end = bin.it.bottom
         }
         if cache.it.spare_page_limit > 0 { flushSparePages(of: cache) }
-        disclaim(cache.it.claimed_byte_count, of: cache)
+        disclaim(cache.it.claimed_small_bytes, isSmall: true, of: cache)
+        disclaim(cache.it.claimed_other_bytes, isSmall: false, of: cache)
     }
 
     func blockCount(_ bin: Ref<cistern_bin>) -> UInt { UInt(bin.it.top &- bin.it.bottom) >> 3 }

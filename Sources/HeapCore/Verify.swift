@@ -43,6 +43,7 @@ extension BoundedHeap {
     /// - Complexity: proportional to the heap's extent.
     public func verify() -> HeapInconsistency? {
         guard header.it.incarnation != 0 else { return nil }
+        if let fault = verifyClaims() { return fault }
         flushAllCaches()
         if let fault = verifyRuns() ?? verifyBins() ?? verifyClasses() ?? verifyClaim() { return fault }
         return has(CISTERN_HEAP_CHECKED) ? verifyChecked() : nil
@@ -156,6 +157,22 @@ extension BoundedHeap {
             guard listed == tally.listed, tally.spans == sizeClass.it.span_count, tally.bytes == sizeClass.it.span_byte_count,
                 tally.used == sizeClass.it.used_block_count
             else { return fault(.classCounts, atGranule: UInt32(index)) }
+        }
+        return nil
+    }
+
+    /// Each cache has claimed what its bins and spare pages may hold.
+    private func verifyClaims() -> HeapInconsistency? {
+        var page = header.it.cache_list_page
+        while page != 0 {
+            let cache = cache(atPage: page)
+            var claimed = UInt64(cache.it.spare_page_limit) << UInt64(Layout.pageShift)
+            for index in 0..<SizeClass.binCount {
+                let bin = bin(index, of: cache)
+                claimed &+= claimBytes(slots: UInt(bin.it.end &- bin.it.bottom), index)
+            }
+            if claimed != cache.it.claimed_small_bytes &+ cache.it.claimed_other_bytes { return fault(.cacheClaim, atGranule: page << 6) }
+            page = cache.it.next_page
         }
         return nil
     }

@@ -79,7 +79,7 @@ struct ReplayTests {
         let trace = ["threads", "--repeat", "1", "--operations", "20000", "--allocator", "cistern", "--allocator", "glibc"]
         let outcome = try program.bench(trace + ["--events", "50000"])
         #expect(outcome.exitCode == 0, "\(outcome)")
-        for workload in ["server", "server-8", "exchange", "redis-io"] {
+        for workload in ["server", "server-8", "server-large", "exchange", "redis-io"] {
             let rows = outcome.output.split(separator: "\n").filter { $0.hasPrefix("| \(workload) ") }
             #expect(rows.count == 3, "cistern, glibc and the loop alone: \(outcome)")
         }

@@ -1,7 +1,7 @@
 import CTestSupport
 import Testing
 
-import HeapCore
+@_spi(Regions) import HeapCore
 
 extension HeapSuites {
     @Suite struct ThreadTests {
@@ -120,6 +120,55 @@ extension HeapSuites {
             #expect(heap.verify() == nil)
             heap.destroy()
             return counts.map(\.value)
+        }
+
+        /// Larger blocks and pages of regions that a thread keeps leave its small blocks their room, also when others come later.
+        @Test(arguments: [(16, 16), (64, 1), (64, 8), (256, 24)])
+        func mediumBlocksLeaveSmallOnesTheirRoom(mebibytes: UInt64, threads: Int) throws {
+            let heap = try TestHeap(mebibytes << 20)
+            let stage = SharedWord()
+            let slow = SharedWord()
+            inThreads(threads) { number in
+                if number > 0 {
+                    stage.wait(until: UInt64(number))
+                    heap.free(heap.allocate(16) ?? 0, 16)  // now it has a cache
+                    stage.add(1)
+                    stage.wait(until: UInt64(threads) + 1)
+                    return
+                }
+                replaceBlocks(in: heap, slots: 200, sizes: 513...4096, count: 20_000)
+                keepRegionPages(of: heap)
+                stage.add(1)
+                stage.wait(until: UInt64(threads))
+                replaceBlocks(in: heap, slots: 200, sizes: 513...4096, count: 20_000)
+                let before = heap.core.statistics().slowDeallocationCount
+                replaceBlocks(in: heap, slots: 64, sizes: 8...64, count: 20_000)
+                slow.value = heap.core.statistics().slowDeallocationCount - before
+                stage.add(1)
+            }
+            #expect(slow.value < 200, "of 20,000 frees")
+            #expect(heap.verify() == nil)
+            heap.destroy()
+        }
+
+        private func replaceBlocks(in heap: TestHeap, slots: Int, sizes: ClosedRange<Int>, count: Int) {
+            var random = Random(seed: 9)
+            var held = [(UInt, Int)](repeating: (0, 0), count: slots)
+            for _ in 0..<count {
+                let slot = random.below(slots)
+                let (block, size) = held[slot]
+                if block != 0 { heap.free(block, size) }
+                let next = sizes.lowerBound + random.below(sizes.count)
+                held[slot] = (heap.allocate(next) ?? 0, next)
+            }
+            for (block, size) in held where block != 0 { heap.free(block, size) }
+        }
+
+        /// As many as a thread keeps at most.
+        private func keepRegionPages(of heap: TestHeap) {
+            let chunks = (0..<16).compactMap { _ in heap.core.takeRegionRun(pages: 1).chunk }
+            for (chunk, older) in zip(chunks, chunks.dropFirst()) { chunk.it.older = uintptr_t(UInt(bitPattern: unsafe older.pointer)) }
+            if let first = chunks.first { heap.core.returnRegionRuns(first) }
         }
 
         @Test func aThreadThatEndsLeavesNothingInItsCache() throws {

@@ -132,6 +132,12 @@ extension HeapSuites {
             } _: {
                 header.it.cache_claim_bytes -= 8
             }
+            let cache = core.cache(atPage: header.it.cache_list_page)
+            subject.expect(.cacheClaim) {
+                cache.it.claimed_small_bytes += 8
+            } _: {
+                cache.it.claimed_small_bytes -= 8
+            }
             // The free run leaves its bin, or stands in one for another length.
             let bin = BoundedHeap.runBin(100)
             let bins = header.address + UInt(CISTERN_RUN_BINS_OFFSET)

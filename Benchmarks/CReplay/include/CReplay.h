@@ -100,6 +100,7 @@ enum creplay_workload {
   CREPLAY_WORKLOAD_TRACE = 0,      // each recorded thread replays its own events
   CREPLAY_WORKLOAD_EXCHANGE = 1,   // every block is freed by the next thread, through a ring
   CREPLAY_WORKLOAD_SERVER = 2,     // random replacement in a thread's own slots, which change hands now and then
+  CREPLAY_WORKLOAD_LARGE_SERVER = 3,  // the same with blocks of up to 4096 bytes
 };
 
 // Handed to the child as decimal arguments in this order.

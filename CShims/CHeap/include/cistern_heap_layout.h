@@ -85,8 +85,8 @@ typedef struct cistern_cache {
   uint32_t spare_page_count;
   uint32_t spare_page_limit;   // how many this thread may keep, claimed like room for blocks
   uint32_t reserved_words;
-  uint64_t claimed_byte_count;  // how much its bins and spare pages may hold
-  uint64_t reserved;
+  uint64_t claimed_small_bytes;  // how much its bins of small blocks may hold
+  uint64_t claimed_other_bytes;  // the same for medium blocks and spare pages
   // What this thread asked for, and what its sized frees returned: apart, so that no call waits for the last one's sum. At a place
   // in the page where the heap's header has nothing that the fast path reads: a processor that compares the low 12 bits of
   // addresses holds a load back for a store to the same place of another page.

@@ -72,15 +72,7 @@ static inline void cistern_directory_count_add(cistern_heap *_Nonnull heap, int3
 static inline uint32_t cistern_directory_count_load(const cistern_heap *_Nonnull heap) {
   return __atomic_load_n(&heap->directory_count, __ATOMIC_RELAXED);
 }
-// Granules in use, for whoever needs an estimate and does not hold the run lock.
-static inline uint64_t cistern_used_granules(const cistern_heap *_Nonnull heap) {
-  return __atomic_load_n(&heap->used_granules, __ATOMIC_RELAXED);
-}
-// Under the run lock, which is not held by whoever reads it above.
-static inline void cistern_used_granules_store(cistern_heap *_Nonnull heap, uint64_t value) {
-  __atomic_store_n(&heap->used_granules, value, __ATOMIC_RELAXED);
-}
-// Thread caches with an owner, likewise: counted under the run lock, read without.
+// Thread caches with an owner: counted under the run lock, read without.
 static inline uint64_t cistern_cache_count(const cistern_heap *_Nonnull heap) {
   return __atomic_load_n(&heap->cache_count, __ATOMIC_RELAXED);
 }

@@ -3,7 +3,7 @@ import CHeap
 // What a thread holds ready: for each block size a short stack of addresses, filled from and emptied into the spans in
 // batches. A block in a cache counts as used in its span (or run); only its owner touches the stack, without locks,
 // and the block's own memory is never touched. How many blocks a stack may hold starts at none and grows with use,
-// paid out of one budget per heap (a 64th of the capacity, the same for each thread), so that what all threads park is bounded. Caches
+// paid out of one budget per heap (a 64th of the capacity, shared equally), so that what all threads together park is bounded. Caches
 // stand in pages of the heap and can be enumerated, which thread exit, fork and trim need. A stack changes by one
 // store to its top: a thread that vanishes in a fork loses one block at most.
 extension BoundedHeap {

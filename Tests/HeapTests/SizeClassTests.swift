@@ -71,7 +71,7 @@ extension HeapSuites {
             for bin in 0..<SizeClass.binCount {
                 let depth = SizeClass.depthLimit(bin)
                 #expect(depth >= 4 && depth <= 256)
-                #expect(depth * SizeClass.binBlockByteCount(bin) <= 65536)
+                #expect(depth * SizeClass.binBlockByteCount(bin) <= 131_072)
             }
         }
 

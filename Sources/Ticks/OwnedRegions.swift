@@ -315,16 +315,20 @@ extension RegionDirectory {
         header.it.doomed_content = slot
     }
 
-    /// Releases the lock, and closes what was doomed under it.
+    /// Releases the lock, and closes what was doomed under it, unless somebody is closing already.
     @inline(__always)
     func unlockAndClose() {
         if _slowPath(header.it.doomed_content != 0) { closeDoomed() }
         unlock()
     }
 
-    /// Under the lock, but for the closing.
+    /// Under the lock, but for the closing. One at a time: a cleanup action that comes here leaves what it added to the loop that
+    /// called it, so that the stack does not grow with what there is to close.
     @inline(never)
     private func closeDoomed() {
+        guard header.it.is_closing == 0 else { return }
+        header.it.is_closing = 1
+        defer { header.it.is_closing = 0 }
         while header.it.doomed_content != 0 {
             let slot = header.it.doomed_content
             header.it.doomed_content = record(slot).it.next

@@ -153,6 +153,35 @@ extension FaceSuites {
             }
         }
 
+        /// A cleanup action that itself ends in the closing of what is not needed leaves that to whoever is closing.
+        @Test func cleanupActionsDoNotNest() throws {
+            try withDirectory(64 << 20) { directory in
+                let other = try directory.create("other", elements: [7] as [UInt64])
+                let parent = try directory.create("parent")
+                let count = 2000
+                var (depth, mostDepth, closed) = (0, 0, 0)
+                for number in 0..<count {
+                    _ = try directory.create("name \(number)", under: parent) { region throws(DirectoryError) -> Int? in
+                        try? region.addCleanup {
+                            depth += 1
+                            mostDepth = max(mostDepth, depth)
+                            closed += (try? directory.numbers(other)) == [7] ? 1 : 0
+                            if number % 100 == 0 { _ = try? directory.replace(other, elements: [7] as [UInt64]) }
+                            if number % 500 == 0 { _ = try? directory.seal() }
+                            directory.maintain(budget: 1)
+                            depth -= 1
+                        }
+                        return 1
+                    }
+                }
+                try directory.remove(parent)
+                try directory.seal()
+                #expect(closed == count && mostDepth == 1)
+                try directory.seal()
+                #expect(directory.statistics.ownedRegionCount == 1 && directory.verify() == nil)
+            }
+        }
+
         /// A region that is emptied in place has its root anew.
         @Test func aRegionMayBeReset() throws {
             try withDirectory { directory in

@@ -292,11 +292,11 @@ typedef struct cistern_directory {
 
   uint64_t lives;              // offset of the lives before this one, oldest first; constant
   uint32_t life_count;         // constant
-  uint32_t reserved_word;
+  uint32_t is_closing;         // somebody closes what was doomed, and takes what is added meanwhile
 
   uint64_t content_count;      // of named regions with memory: slots that are contents'
   uint32_t staged_content;     // slots: contents replaced in the open tick
-  uint32_t doomed_content;     // slots: contents to be closed when the lock is released
+  uint32_t doomed_content;     // slots: contents to be closed when the lock is released, or by whoever is closing
 } cistern_directory;
 
 enum cistern_change_kind {

@@ -122,8 +122,11 @@ extension Directory {
         return try read(id, at: nil, body)
     }
 
-    /// Calls `body` with a region's memory and its root, to allocate more in it and to change what is there; marks it changed. The
-    /// directory goes on owning the region.
+    /// Calls `body` with a region's memory and its root, to allocate more in it and to change what is there. Marks it changed, in the
+    /// tick in which this begins and in that in which it ends. A snapshot that begins meanwhile does not have the region's content:
+    /// it would be neither the old nor the new. The directory goes on owning the region.
+    ///
+    /// Where the root is, is a payload: this one's wins over what `setPayload` gives meanwhile.
     ///
     /// - Parameters:
     ///   - id: a living region.
@@ -206,7 +209,8 @@ extension Pin {
     /// - Parameters:
     ///   - id: a region that was alive there.
     ///   - type: as for `Directory.read`.
-    /// - Throws: `notPinned` when this is no snapshot, or has expired; `unknownRegion`, `noRegion`, `otherRoot`; what `body` throws.
+    /// - Throws: `notPinned` when this is no snapshot, or has expired; `unknownRegion`, `noRegion`, `otherRoot`; `regionInUse` when
+    ///   this began while somebody modified the region; what `body` throws.
     /// - Complexity: the contents that younger snapshots hold, and `body`.
     public func read<Root: BitwiseCopyable, Result: ~Copyable>(
         _ id: RegionID, as type: Root.Type, _ body: (Root) throws(DirectoryError) -> Result

@@ -117,7 +117,8 @@ extension RegionDirectory {
     /// - Parameters:
     ///   - id: of a living region; of one removed with a snapshot that still sees it, or where `keepsLastValue` keeps it.
     ///   - reader: one that holds content: as things were there; nil: as they are now.
-    /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`; with a reader `notPinned`.
+    /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`; with a reader `notPinned`, and `regionInUse` for one that began while
+    ///   the content was being changed: it sees neither what was there before nor what it became.
     /// - Complexity: constant; with a reader, the contents that younger snapshots hold.
     public func content(of id: RegionID, at reader: ReaderHandle? = nil) throws(DirectoryError) -> (region: BoundedRegion, payload: UInt64)
     {
@@ -157,7 +158,8 @@ extension RegionDirectory {
         return RegionAccess(slot: slot, region: region(found), payload: found.it.payload)
     }
 
-    /// Leaves a content; once for each `beginAccess`. Closes it when nobody needs it any more.
+    /// Leaves a content; once for each `beginAccess`. Closes it when nobody needs it any more. One who changed it marks it changed
+    /// again, for those who were told of the tick in which that began.
     ///
     /// - Parameter payload: of one who changed it: the caller's word from now on.
     /// - Complexity: constant, or closing it.
@@ -166,8 +168,19 @@ extension RegionDirectory {
         defer { unlockAndClose() }
         let left = content(access.slot)
         if let payload { left.it.payload = payload }
+        if left.it.access_count == .max { leaveChanged(left) }
         left.it.access_count = left.it.access_count == .max ? 0 : left.it.access_count &- 1
         if left.it.access_count == 0, left.it.is_doomed != 0 { list(doomed: access.slot) }
+    }
+
+    /// What was changed has changed in the tick in which that ends, too. None was pinned when it began, so a snapshot that sees it
+    /// began meanwhile, and sees neither what was there before nor a whole.
+    @inline(never)
+    private func leaveChanged(_ content: Ref<cistern_content>) {
+        if isPinned(content.it.slot) { content.it.torn = openNumber }
+        guard content.it.owner != 0 else { return }
+        let record = record(content.it.owner)
+        if isLive(record) { markChanged(record) }
     }
 
     private func contentSlot(_ id: RegionID, _ handle: ReaderHandle?) throws(DirectoryError) -> UInt32 {
@@ -181,6 +194,7 @@ extension RegionDirectory {
         var slot = UInt32(truncatingIfNeeded: livePart(record).it.payload)
         while slot != 0, self.record(slot).it.birth >= pin { slot = content(slot).it.older }
         guard slot != 0 else { throw .unknownRegion }
+        guard content(slot).it.torn < pin else { throw .regionInUse }
         assert(content(slot).it.changed == 0 || content(slot).it.changed >= pin, "what a snapshot sees has gone")
         return slot
     }

@@ -3,7 +3,7 @@ import Cistern
 import Testing
 
 /// A pin that can stand in an array.
-private final class HeldPin {
+final class HeldPin {
     let pin: Pin
     init(_ pin: consuming Pin) { self.pin = pin }
 }

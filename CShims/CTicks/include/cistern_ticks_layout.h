@@ -69,7 +69,7 @@ typedef struct cistern_content {
   uint64_t payload;       // the caller's word
   uint64_t changed;       // tick in which it was replaced or removed; 0: it is the one that is current
   uintptr_t region;       // the region's record
-  uint64_t reserved;
+  uint64_t torn;          // no snapshot at or before this tick sees it whole: one began while it was being changed; 0: none did
   uint64_t next;          // in the lists of contents
   uint32_t slot;
   uint32_t owner;         // slot of the named region whose newest it is; 0: there is a newer one, or the name is gone

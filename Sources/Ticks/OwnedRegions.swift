@@ -8,11 +8,11 @@ import Regions
 // Named regions with memory of their own. What such a region holds is its *content*: a region of the heap, from the tick in which
 // it came until another took its place, or the name was removed. A content (b, d] is needed by the snapshots in it, as a removal
 // is by its readers, so the table of pins that payloads hang on tells when nobody needs one (PinTable.swift): at the boundary for
-// those that nobody sees, else when the last such snapshot goes. What replaced another content in the tick in which that came
-// leaves nothing that anybody could need.
+// those that nobody sees, else at a boundary or `maintain` after the last such snapshot, within its budget. What is replaced in the
+// tick in which it came nobody can need: it goes at once.
 //
 // Whoever is in a content is counted. A content that is not needed any more is closed when the count is 0, outside the lock, so
-// that cleanup actions may use the directory.
+// that cleanup actions may use the directory, at its end too: then its names have no memory. One thread closes at a time, for all.
 
 /// Somebody in a content, who must say when to stop.
 public struct RegionAccess {
@@ -72,7 +72,7 @@ extension RegionDirectory {
     ///   - payload: the caller's word about what is in it.
     /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`, `invalidRegion`, `outOfCapacity`. Nothing has changed then, and the
     ///   region is the caller's.
-    /// - Complexity: constant, and closing the one before.
+    /// - Complexity: constant, and closing the one before, or what others have left to close.
     public func replace(_ id: RegionID, owning region: BoundedRegion, payload: UInt64 = 0) throws(DirectoryError) {
         guard isOwnable(region) else { throw .invalidRegion }
         lock()
@@ -161,7 +161,7 @@ extension RegionDirectory {
     /// Leaves a content; once for each `beginAccess`. Closes it when nobody needs it any more. One who changed it marks it changed
     /// again, for those who were told of the tick in which that began.
     ///
-    /// - Parameter payload: of one who changed it: the caller's word from now on.
+    /// - Parameter payload: of one who changed it: the caller's word from now on, also when `setPayload` gave another meanwhile.
     /// - Complexity: constant, or closing it.
     public func endAccess(_ access: RegionAccess, payload: UInt64? = nil) {
         lock()
@@ -354,14 +354,41 @@ extension RegionDirectory {
         }
     }
 
-    /// For the directory's end.
+    /// For the directory's end, while all of it is there: cleanup actions find names that have no memory, no snapshot that holds
+    /// any, and what they make with memory goes, too.
     func closeEveryContent() {
-        header.it.doomed_content = 0
-        forEachSlot { slot, record in
-            if isContent(record) { list(doomed: slot) }
-        }
         lock()
-        unlockAndClose()
+        while header.it.content_count > 0 {
+            letGoOfContents()
+            closeDoomed()
+        }
+        unlock()
+    }
+
+    /// Dooms every content, and takes it off all lists and names.
+    private func letGoOfContents() {
+        forEachReader { reader, _ in reader.it.flags &= ~UInt8(CISTERN_READER_HOLDS_CONTENT.rawValue) }
+        header.it.content_reader_count = 0
+        releaseTable(contents)
+        contents.it = cistern_pin_table()
+        contents.it.is_of_contents = 1
+        header.it.staged_content = 0
+        header.it.doomed_content = 0
+        // In a fork's child another thread may have been closing.
+        header.it.is_closing = 0
+        forEachSlot { slot, record in
+            if isContent(record) {
+                let content = content(slot)
+                content.it.older = 0
+                content.it.newer = 0
+                content.it.owner = 0
+                content.it.is_doomed = 1
+                list(doomed: slot)
+            } else if has(CISTERN_RECORD_OWNS_REGION, record) {
+                record.it.state &= ~UInt8(CISTERN_RECORD_OWNS_REGION.rawValue)
+                if hasLivePart(record) { livePart(record).it.payload = 0 }
+            }
+        }
     }
 
     func isContent(_ record: Ref<cistern_region_record>) -> Bool {

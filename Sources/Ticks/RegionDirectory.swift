@@ -170,10 +170,11 @@ extension RegionDirectory {
         header.it.release_function = 0
     }
 
-    /// Releases every payload that it still has, and gives all memory back to the heap. No other call may be in progress or
-    /// follow; handles of readers are void.
+    /// Closes every region that it owns, releases every payload that it still has, and gives all memory back to the heap. No other
+    /// call may be in progress or follow; handles of readers are void. Cleanup actions of those regions may use the directory, but
+    /// not end it: its names are there, without memory, and what the actions give memory goes, too.
     ///
-    /// - Complexity: proportional to what the directory holds.
+    /// - Complexity: proportional to what the directory holds, and closing its regions.
     public func destroy() {
         releaseEverything()
         releaseLives()

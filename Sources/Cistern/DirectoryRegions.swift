@@ -23,8 +23,10 @@ private struct RootRecord<Root: BitwiseCopyable>: BitwiseCopyable {
 // ```
 //
 // A *root* is any value that needs no deinitialising, such as a pointer to what was built or a struct of some; of elements it is their
-// `UnsafeMutableBufferPointer`. It is kept in the region, which is `read` by it. The memory is the directory's: it goes when the name
-// is removed or the region replaced, at the boundary or with the last snapshot that sees it, and with the directory at the latest.
+// `UnsafeMutableBufferPointer`. It is kept in the region, which is `read` by it. The memory is the directory's. It goes after the name
+// was removed or the region replaced: at the boundary, when no snapshot sees it; else with the next `seal` or `maintain` that has the
+// budget for it after the last such snapshot; what came in the open tick and is replaced in it, at once. And with the directory at
+// the latest. Whoever is in it has it until then.
 extension Directory {
     /// Makes a region of the heap with a name.
     ///
@@ -64,14 +66,14 @@ extension Directory {
     }
 
     /// Gives a region that was made with memory another content, and marks it changed. A snapshot goes on seeing the one before;
-    /// who is reading that now may end.
+    /// who is reading that now may end. One that came in the open tick, which no snapshot sees, is closed before this returns.
     ///
     /// - Parameters:
     ///   - id: a living region.
     ///   - limitBytes: as for `create`.
     ///   - build: as for `create`; it may read the content before, and any other region.
     /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`, `outOfCapacity`, what `build` throws. Nothing has changed then.
-    /// - Complexity: `build`.
+    /// - Complexity: `build`, and closing the one before.
     public func replace<Root: BitwiseCopyable>(
         _ id: RegionID, limitBytes: UInt64 = 0, _ build: (borrowing Region) throws(DirectoryError) -> Root?
     ) throws(DirectoryError) {

@@ -348,42 +348,35 @@ extension RegionDirectory {
             header.it.doomed_content = record(slot).it.next
             let region = region(content(slot))
             freeContent(slot)
-            unlock()
+            unlockOutOfLine()
             region.dispose()
-            lock()
+            lockOutOfLine()
         }
     }
 
-    /// For the directory's end, while all of it is there: cleanup actions find names that have no memory, no snapshot that holds
-    /// any, and what they make with memory goes, too.
+    /// For the directory's end, while all of it is there: cleanup actions find names that have no memory, also for snapshots, and what
+    /// they make with memory goes, too.
     func closeEveryContent() {
-        lock()
+        lockOutOfLine()
         while header.it.content_count > 0 {
             letGoOfContents()
             closeDoomed()
         }
-        unlock()
+        unlockOutOfLine()
     }
 
     /// Dooms every content, and takes it off all lists and names.
     private func letGoOfContents() {
-        forEachReader { reader, _ in reader.it.flags &= ~UInt8(CISTERN_READER_HOLDS_CONTENT.rawValue) }
-        header.it.content_reader_count = 0
-        releaseTable(contents)
-        contents.it = cistern_pin_table()
-        contents.it.is_of_contents = 1
+        clearLists(contents)
         header.it.staged_content = 0
         header.it.doomed_content = 0
         // In a fork's child another thread may have been closing.
         header.it.is_closing = 0
         forEachSlot { slot, record in
             if isContent(record) {
-                let content = content(slot)
-                content.it.older = 0
-                content.it.newer = 0
-                content.it.owner = 0
-                content.it.is_doomed = 1
-                list(doomed: slot)
+                content(slot).it.is_doomed = 1
+                record.it.next = header.it.doomed_content
+                header.it.doomed_content = slot
             } else if has(CISTERN_RECORD_OWNS_REGION, record) {
                 record.it.state &= ~UInt8(CISTERN_RECORD_OWNS_REGION.rawValue)
                 if hasLivePart(record) { livePart(record).it.payload = 0 }
@@ -416,7 +409,8 @@ extension RegionDirectory {
     private func isConsistent(_ content: Ref<cistern_content>, _ slot: UInt32) -> Bool {
         let it = content.it
         guard it.slot == slot, it.owner == 0 || it.newer == 0 else { return false }
-        if it.is_doomed != 0 { return it.older | it.newer | it.owner == 0 }
+        // Nobody follows its links any more.
+        if it.is_doomed != 0 { return true }
         if it.newer != 0, self.content(it.newer).it.older != slot { return false }
         guard it.older != 0 else { return true }
         let older = self.content(it.older).it

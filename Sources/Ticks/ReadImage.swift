@@ -399,8 +399,8 @@ extension RegionDirectory {
     ///   directory locked: it must not call the directory.
     /// - Complexity: proportional to the slots.
     public func replacePayloads(_ replacement: (RegionID, UnsafeRawBufferPointer, UInt64) -> UInt64) {
-        lock()
-        defer { unlock() }
+        lockOutOfLine()
+        defer { unlockOutOfLine() }
         forEachRecord { slot, record in
             guard hasLivePart(record) else { return }
             let payload = payload(record, livePart(record))

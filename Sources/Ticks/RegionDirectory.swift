@@ -147,6 +147,13 @@ extension RegionDirectory {
     @inline(__always)
     func unlock() { unsafe cistern_directory_lock_release(header.pointer) }
 
+    /// The two for calls where a jump is nothing.
+    @inline(never)
+    func lockOutOfLine() { lock() }
+
+    @inline(never)
+    func unlockOutOfLine() { unlock() }
+
     @inline(never)
     func lockReaders() { unsafe cistern_readers_lock_acquire(header.pointer) }
 
@@ -165,8 +172,8 @@ extension RegionDirectory {
 
     /// Calls the release function no more, at the end neither: for a host whose image has the payloads from now on.
     public func keepPayloads() {
-        lock()
-        defer { unlock() }
+        lockOutOfLine()
+        defer { unlockOutOfLine() }
         header.it.release_function = 0
     }
 

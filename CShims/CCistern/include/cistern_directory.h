@@ -137,8 +137,8 @@ cistern_tick cistern_directory_open_tick(const cistern_directory *_Nullable dire
 // _INVALID_ARGUMENT, _TICK_EXHAUSTED.
 cistern_status cistern_directory_seal(cistern_directory *_Nullable directory, uint64_t budget, uint64_t time,
                                       cistern_seal_report *_Nullable report);
-// For idle hosts: frees up to `budget` tombstones, and what they and old snapshots alone needed: closing regions, too. Returns how
-// many are left.
+// For idle hosts: frees up to `budget` of the tombstones and regions (below) that nobody needs any more, which closes those regions;
+// returns how many are left.
 uint64_t cistern_directory_maintain(cistern_directory *_Nullable directory, uint64_t budget);
 
 // ---- Readers

@@ -82,7 +82,8 @@ public final class Directory: @unchecked Sendable {
     /// is not known.
     public func parent(of id: RegionID) -> RegionID { core.parent(of: id) }
 
-    /// The payload of a living region, or of one removed whose content is kept for a snapshot or by `keepsLastValue`.
+    /// The payload of a living region, or of one removed whose content is kept for a snapshot or by `keepsLastValue`: of the newest
+    /// content that is left.
     public func payload(of id: RegionID) -> UInt64? { core.payload(of: id) }
 
     /// Gives a living region another payload; returns the old one.

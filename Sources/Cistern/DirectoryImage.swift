@@ -63,7 +63,8 @@ extension Directory {
         return states
     }
 
-    /// Gives each region that still has a payload another one, removed regions among them. Releases none, marks nothing as changed.
+    /// Gives each region that still has a payload another one, removed regions among them. Releases none, marks nothing as changed. Of a
+    /// region with memory it is the newest content's; those before it, which only snapshots see, keep theirs.
     ///
     /// - Parameter replacement: given id, name and payload; what it returns is the payload from now on, 0 for none. It runs with the
     ///   directory locked: it must not call the directory.

@@ -23,8 +23,10 @@ private struct RootRecord<Root: BitwiseCopyable>: BitwiseCopyable {
 // ```
 //
 // A *root* is any value that needs no deinitialising, such as a pointer to what was built or a struct of some; of elements it is their
-// `UnsafeMutableBufferPointer`. It is kept in the region, which is `read` by it. The memory is the directory's: it goes when the name
-// is removed or the region replaced, at the boundary or with the last snapshot that sees it, and with the directory at the latest.
+// `UnsafeMutableBufferPointer`. It is kept in the region, which is `read` by it. The memory is the directory's. It goes after the name
+// was removed or the region replaced: at the boundary, when no snapshot sees it; else with the next `seal` or `maintain` that has the
+// budget for it after the last such snapshot; what came in the open tick and is replaced in it, at once. And with the directory at
+// the latest. Whoever is in it has it until then.
 extension Directory {
     /// Makes a region of the heap with a name.
     ///
@@ -64,14 +66,14 @@ extension Directory {
     }
 
     /// Gives a region that was made with memory another content, and marks it changed. A snapshot goes on seeing the one before;
-    /// who is reading that now may end.
+    /// who is reading that now may end. One that came in the open tick, which no snapshot sees, is closed before this returns.
     ///
     /// - Parameters:
     ///   - id: a living region.
     ///   - limitBytes: as for `create`.
     ///   - build: as for `create`; it may read the content before, and any other region.
     /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`, `outOfCapacity`, what `build` throws. Nothing has changed then.
-    /// - Complexity: `build`.
+    /// - Complexity: `build`, and closing the one before.
     public func replace<Root: BitwiseCopyable>(
         _ id: RegionID, limitBytes: UInt64 = 0, _ build: (borrowing Region) throws(DirectoryError) -> Root?
     ) throws(DirectoryError) {
@@ -122,8 +124,11 @@ extension Directory {
         return try read(id, at: nil, body)
     }
 
-    /// Calls `body` with a region's memory and its root, to allocate more in it and to change what is there; marks it changed. The
-    /// directory goes on owning the region.
+    /// Calls `body` with a region's memory and its root, to allocate more in it and to change what is there. Marks it changed, in the
+    /// tick in which this begins and in that in which it ends. A snapshot that begins meanwhile does not have the region's content:
+    /// it would be neither the old nor the new. The directory goes on owning the region.
+    ///
+    /// Where the root is, is a payload: this one's wins over what `setPayload` gives meanwhile.
     ///
     /// - Parameters:
     ///   - id: a living region.
@@ -206,7 +211,8 @@ extension Pin {
     /// - Parameters:
     ///   - id: a region that was alive there.
     ///   - type: as for `Directory.read`.
-    /// - Throws: `notPinned` when this is no snapshot, or has expired; `unknownRegion`, `noRegion`, `otherRoot`; what `body` throws.
+    /// - Throws: `notPinned` when this is no snapshot, or has expired; `unknownRegion`, `noRegion`, `otherRoot`; `regionInUse` when
+    ///   this began while somebody modified the region; what `body` throws.
     /// - Complexity: the contents that younger snapshots hold, and `body`.
     public func read<Root: BitwiseCopyable, Result: ~Copyable>(
         _ id: RegionID, as type: Root.Type, _ body: (Root) throws(DirectoryError) -> Result

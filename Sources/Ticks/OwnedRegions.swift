@@ -8,11 +8,11 @@ import Regions
 // Named regions with memory of their own. What such a region holds is its *content*: a region of the heap, from the tick in which
 // it came until another took its place, or the name was removed. A content (b, d] is needed by the snapshots in it, as a removal
 // is by its readers, so the table of pins that payloads hang on tells when nobody needs one (PinTable.swift): at the boundary for
-// those that nobody sees, else when the last such snapshot goes. What replaced another content in the tick in which that came
-// leaves nothing that anybody could need.
+// those that nobody sees, else at a boundary or `maintain` after the last such snapshot, within its budget. What is replaced in the
+// tick in which it came nobody can need: it goes at once.
 //
 // Whoever is in a content is counted. A content that is not needed any more is closed when the count is 0, outside the lock, so
-// that cleanup actions may use the directory.
+// that cleanup actions may use the directory, at its end too: then its names have no memory. One thread closes at a time, for all.
 
 /// Somebody in a content, who must say when to stop.
 public struct RegionAccess {
@@ -72,7 +72,7 @@ extension RegionDirectory {
     ///   - payload: the caller's word about what is in it.
     /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`, `invalidRegion`, `outOfCapacity`. Nothing has changed then, and the
     ///   region is the caller's.
-    /// - Complexity: constant, and closing the one before.
+    /// - Complexity: constant, and closing the one before, or what others have left to close.
     public func replace(_ id: RegionID, owning region: BoundedRegion, payload: UInt64 = 0) throws(DirectoryError) {
         guard isOwnable(region) else { throw .invalidRegion }
         lock()
@@ -117,7 +117,8 @@ extension RegionDirectory {
     /// - Parameters:
     ///   - id: of a living region; of one removed with a snapshot that still sees it, or where `keepsLastValue` keeps it.
     ///   - reader: one that holds content: as things were there; nil: as they are now.
-    /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`; with a reader `notPinned`.
+    /// - Throws: `unknownRegion`, `removedRegion`, `noRegion`; with a reader `notPinned`, and `regionInUse` for one that began while
+    ///   the content was being changed: it sees neither what was there before nor what it became.
     /// - Complexity: constant; with a reader, the contents that younger snapshots hold.
     public func content(of id: RegionID, at reader: ReaderHandle? = nil) throws(DirectoryError) -> (region: BoundedRegion, payload: UInt64)
     {
@@ -157,17 +158,29 @@ extension RegionDirectory {
         return RegionAccess(slot: slot, region: region(found), payload: found.it.payload)
     }
 
-    /// Leaves a content; once for each `beginAccess`. Closes it when nobody needs it any more.
+    /// Leaves a content; once for each `beginAccess`. Closes it when nobody needs it any more. One who changed it marks it changed
+    /// again, for those who were told of the tick in which that began.
     ///
-    /// - Parameter payload: of one who changed it: the caller's word from now on.
+    /// - Parameter payload: of one who changed it: the caller's word from now on, also when `setPayload` gave another meanwhile.
     /// - Complexity: constant, or closing it.
     public func endAccess(_ access: RegionAccess, payload: UInt64? = nil) {
         lock()
         defer { unlockAndClose() }
         let left = content(access.slot)
         if let payload { left.it.payload = payload }
+        if left.it.access_count == .max { leaveChanged(left) }
         left.it.access_count = left.it.access_count == .max ? 0 : left.it.access_count &- 1
         if left.it.access_count == 0, left.it.is_doomed != 0 { list(doomed: access.slot) }
+    }
+
+    /// What was changed has changed in the tick in which that ends, too. None was pinned when it began, so a snapshot that sees it
+    /// began meanwhile, and sees neither what was there before nor a whole.
+    @inline(never)
+    private func leaveChanged(_ content: Ref<cistern_content>) {
+        if isPinned(content.it.slot) { content.it.torn = openNumber }
+        guard content.it.owner != 0 else { return }
+        let record = record(content.it.owner)
+        if isLive(record) { markChanged(record) }
     }
 
     private func contentSlot(_ id: RegionID, _ handle: ReaderHandle?) throws(DirectoryError) -> UInt32 {
@@ -181,6 +194,7 @@ extension RegionDirectory {
         var slot = UInt32(truncatingIfNeeded: livePart(record).it.payload)
         while slot != 0, self.record(slot).it.birth >= pin { slot = content(slot).it.older }
         guard slot != 0 else { throw .unknownRegion }
+        guard content(slot).it.torn < pin else { throw .regionInUse }
         assert(content(slot).it.changed == 0 || content(slot).it.changed >= pin, "what a snapshot sees has gone")
         return slot
     }
@@ -315,35 +329,59 @@ extension RegionDirectory {
         header.it.doomed_content = slot
     }
 
-    /// Releases the lock, and closes what was doomed under it.
+    /// Releases the lock, and closes what was doomed under it, unless somebody is closing already.
     @inline(__always)
     func unlockAndClose() {
         if _slowPath(header.it.doomed_content != 0) { closeDoomed() }
         unlock()
     }
 
-    /// Under the lock, but for the closing.
+    /// Under the lock, but for the closing. One at a time: a cleanup action that comes here leaves what it added to the loop that
+    /// called it, so that the stack does not grow with what there is to close.
     @inline(never)
     private func closeDoomed() {
+        guard header.it.is_closing == 0 else { return }
+        header.it.is_closing = 1
+        defer { header.it.is_closing = 0 }
         while header.it.doomed_content != 0 {
             let slot = header.it.doomed_content
             header.it.doomed_content = record(slot).it.next
             let region = region(content(slot))
             freeContent(slot)
-            unlock()
+            unlockOutOfLine()
             region.dispose()
-            lock()
+            lockOutOfLine()
         }
     }
 
-    /// For the directory's end.
+    /// For the directory's end, while all of it is there: cleanup actions find names that have no memory, also for snapshots, and what
+    /// they make with memory goes, too.
     func closeEveryContent() {
-        header.it.doomed_content = 0
-        forEachSlot { slot, record in
-            if isContent(record) { list(doomed: slot) }
+        lockOutOfLine()
+        while header.it.content_count > 0 {
+            letGoOfContents()
+            closeDoomed()
         }
-        lock()
-        unlockAndClose()
+        unlockOutOfLine()
+    }
+
+    /// Dooms every content, and takes it off all lists and names.
+    private func letGoOfContents() {
+        clearLists(contents)
+        header.it.staged_content = 0
+        header.it.doomed_content = 0
+        // In a fork's child another thread may have been closing.
+        header.it.is_closing = 0
+        forEachSlot { slot, record in
+            if isContent(record) {
+                content(slot).it.is_doomed = 1
+                record.it.next = header.it.doomed_content
+                header.it.doomed_content = slot
+            } else if has(CISTERN_RECORD_OWNS_REGION, record) {
+                record.it.state &= ~UInt8(CISTERN_RECORD_OWNS_REGION.rawValue)
+                if hasLivePart(record) { livePart(record).it.payload = 0 }
+            }
+        }
     }
 
     func isContent(_ record: Ref<cistern_region_record>) -> Bool {
@@ -371,7 +409,8 @@ extension RegionDirectory {
     private func isConsistent(_ content: Ref<cistern_content>, _ slot: UInt32) -> Bool {
         let it = content.it
         guard it.slot == slot, it.owner == 0 || it.newer == 0 else { return false }
-        if it.is_doomed != 0 { return it.older | it.newer | it.owner == 0 }
+        // Nobody follows its links any more.
+        if it.is_doomed != 0 { return true }
         if it.newer != 0, self.content(it.newer).it.older != slot { return false }
         guard it.older != 0 else { return true }
         let older = self.content(it.older).it

@@ -81,6 +81,19 @@ extension RegionDirectory {
         table.it.capacity = 0
     }
 
+    /// Forgets what every list and the queue hold. The pins stay.
+    func clearLists(_ table: PinTable) {
+        let capacity = UInt(table.it.capacity)
+        let groupBytes = capacity &* UInt(MemoryLayout<cistern_pin_group>.size)
+        let cellCount = (capacity &+ 1) &* capacity
+        Bytes.zero(address(table.it.groups) &+ groupBytes, byteCount: cellCount &* UInt(MemoryLayout<cistern_cell>.size))
+        table.it.held_count = 0
+        table.it.held_byte_count = 0
+        table.it.queue_head = 0
+        table.it.queue_tail = 0
+        table.it.queue_count = 0
+    }
+
     // MARK: Search
 
     /// How many groups lie wholly at or before a tick.

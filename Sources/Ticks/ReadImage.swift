@@ -392,14 +392,15 @@ extension RegionDirectory {
     }
 
     /// Gives each region that still has a payload another one: for words that mean something only while a process lives. Removed
-    /// regions are among them, whose payload is kept or not released yet. No payload is released, and nothing counts as changed.
+    /// regions are among them, whose payload is kept or not released yet. No payload is released, and nothing counts as changed. Of a
+    /// region with memory it is the newest content's; those before it, which only snapshots see, keep theirs.
     ///
     /// - Parameter replacement: given id, name and payload; what it returns is the payload from now on, 0 for none. It runs with the
     ///   directory locked: it must not call the directory.
     /// - Complexity: proportional to the slots.
     public func replacePayloads(_ replacement: (RegionID, UnsafeRawBufferPointer, UInt64) -> UInt64) {
-        lock()
-        defer { unlock() }
+        lockOutOfLine()
+        defer { unlockOutOfLine() }
         forEachRecord { slot, record in
             guard hasLivePart(record) else { return }
             let payload = payload(record, livePart(record))

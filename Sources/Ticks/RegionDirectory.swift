@@ -147,6 +147,13 @@ extension RegionDirectory {
     @inline(__always)
     func unlock() { unsafe cistern_directory_lock_release(header.pointer) }
 
+    /// The two for calls where a jump is nothing.
+    @inline(never)
+    func lockOutOfLine() { lock() }
+
+    @inline(never)
+    func unlockOutOfLine() { unlock() }
+
     @inline(never)
     func lockReaders() { unsafe cistern_readers_lock_acquire(header.pointer) }
 
@@ -165,15 +172,16 @@ extension RegionDirectory {
 
     /// Calls the release function no more, at the end neither: for a host whose image has the payloads from now on.
     public func keepPayloads() {
-        lock()
-        defer { unlock() }
+        lockOutOfLine()
+        defer { unlockOutOfLine() }
         header.it.release_function = 0
     }
 
-    /// Releases every payload that it still has, and gives all memory back to the heap. No other call may be in progress or
-    /// follow; handles of readers are void.
+    /// Closes every region that it owns, releases every payload that it still has, and gives all memory back to the heap. No other
+    /// call may be in progress or follow; handles of readers are void. Cleanup actions of those regions may use the directory, but
+    /// not end it: its names are there, without memory, and what the actions give memory goes, too.
     ///
-    /// - Complexity: proportional to what the directory holds.
+    /// - Complexity: proportional to what the directory holds, and closing its regions.
     public func destroy() {
         releaseEverything()
         releaseLives()

@@ -210,7 +210,8 @@ extension RegionDirectory {
     }
 
     /// The payload of a region that is alive or was until the open tick, or of one removed whose content is still kept for a
-    /// snapshot or by `keepsLastValue`; otherwise `nil`, as for a payload of 0.
+    /// snapshot or by `keepsLastValue`; otherwise `nil`, as for a payload of 0. Of a removed region with memory: that of the newest
+    /// content that is left, which an older snapshot can see longer than the last one was there.
     public func payload(of id: RegionID) -> UInt64? {
         lock()
         defer { unlock() }

@@ -38,8 +38,8 @@ extension RegionDirectory {
     ///     costs memory, nothing else.
     ///   - time: the host's clock, in any unit, for the age of readers; 0: as before.
     /// - Throws: `tickExhausted`.
-    /// - Complexity: proportional to the removals of the tick, the readers that published, and the budget. Not to what lives,
-    ///   to what is kept, nor to the readers.
+    /// - Complexity: proportional to the removals and replacements of the tick, the readers that published, and the budget, and closing
+    ///   the regions that nobody needs any more. Not to what lives, to what is kept, nor to the readers.
     @discardableResult
     public func seal(budget: UInt64? = nil, time: UInt64 = 0) throws(DirectoryError) -> SealReport {
         lock()
@@ -76,6 +76,7 @@ extension RegionDirectory {
     /// directory keeps ready. Ends no tick.
     ///
     /// - Returns: how many are left.
+    /// - Complexity: proportional to the readers that published and the budget, and closing regions.
     @discardableResult
     public func maintain(budget: UInt64) -> UInt64 {
         lock()
@@ -145,9 +146,8 @@ extension RegionDirectory {
 
     /// Gives back everything but the header.
     func releaseEverything() {
-        forEachRecord { slot, record in releaseRecord(record, slot) }
-        // After the names, which let go of theirs.
         closeEveryContent()
+        forEachRecord { slot, record in releaseRecord(record, slot) }
         var offset = header.it.first_reader
         while offset != 0 {
             let reader: Ref<cistern_reader> = at(offset)

@@ -47,17 +47,18 @@ extension RegionDirectory {
 
     /// The same for every slot that has memory, free ones and those of contents among them.
     func forEachSlot(_ body: (UInt32, Ref<cistern_region_record>) -> Void) {
-        var slot = firstSlot(fromChunk: 0)
+        var slot = nextSlot(after: 0)
         while slot != 0 {
             body(slot, record(slot))
-            slot = slot & 255 != 0 ? slot &+ 1 : firstSlot(fromChunk: slot >> 8)
+            slot = nextSlot(after: slot)
         }
     }
 
-    /// The first slot of the first chunk, from one on, that has memory; 0: there is none.
+    /// The next slot of a chunk that has memory; 0: there is none.
     @inline(never)
-    private func firstSlot(fromChunk first: UInt32) -> UInt32 {
-        var number = first
+    private func nextSlot(after slot: UInt32) -> UInt32 {
+        guard slot & 255 == 0 else { return slot &+ 1 }
+        var number = slot >> 8
         while number < header.it.chunk_count {
             if chunk(number).it.records != 0 { return number << 8 &+ 1 }
             number &+= 1

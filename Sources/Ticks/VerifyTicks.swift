@@ -30,8 +30,8 @@ extension RegionDirectory {
     ///
     /// - Complexity: proportional to what the directory holds.
     public func verify() -> DirectoryInconsistency? {
-        lock()
-        defer { unlock() }
+        lockOutOfLine()
+        defer { unlockOutOfLine() }
         let it = header.it
         let dead = it.markers.held_count &+ it.markers.queue_count
         let regionCount = it.used_slot_count &- it.content_count

@@ -436,6 +436,7 @@ void every_directory_call(void) {
     check(__LINE__, cistern_directory_read_statistics(directory, &now) == CISTERN_INVALID_ARGUMENT);
     check(__LINE__, cistern_directory_destroy(directory) == CISTERN_OK);
     every_owned_region_call(heap);
+    every_end_of_a_directory(heap);
     no_handle(heap);
     check(__LINE__, cistern_verify(heap) && cistern_heap_destroy(heap) == CISTERN_OK);
   }

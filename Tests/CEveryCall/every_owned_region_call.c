@@ -25,6 +25,100 @@ static cistern_region *region_with(cistern_heap *heap, uint64_t number) {
   return region;
 }
 
+static cistern_directory *ending;
+static cistern_heap *ending_heap;
+static cistern_name_id ending_name, ending_tombstone;
+static cistern_directory_reader ending_snapshot, ending_subscriber;
+
+// At its directory's end an action finds the names without memory, and may call everything but the end itself.
+static void use_the_ending_directory(uintptr_t context) {
+  cistern_region *region = NULL;
+  cistern_name_id id = 0;
+  cistern_directory_reader reader;
+  cistern_reader_options options;
+  cistern_batch batch;
+  cistern_status status;
+  uint64_t payload = 0;
+  check(__LINE__, context == 2);
+  closings += 1;
+  memset(&options, 0, sizeof options);
+  options.struct_byte_count = sizeof options;
+  options.kind = CISTERN_READER_SNAPSHOT;
+  memset(&batch, 0, sizeof batch);
+  batch.struct_byte_count = sizeof batch;
+  check(__LINE__, cistern_directory_verify(ending) == CISTERN_OK);
+  check(__LINE__, cistern_directory_look_up(ending, "name 1", 6) == ending_name);
+  check(__LINE__, cistern_directory_region(ending, ending_name, NULL, &region, NULL) == CISTERN_NO_REGION);
+  check(__LINE__, cistern_directory_region(ending, ending_name, &ending_snapshot, &region, NULL) == CISTERN_NO_REGION);
+  status = cistern_directory_region(ending, ending_tombstone, NULL, &region, NULL);
+  check(__LINE__, status == CISTERN_REGION_REMOVED || status == CISTERN_NO_REGION || status == CISTERN_UNKNOWN_REGION);
+  check(__LINE__, cistern_directory_set_payload(ending, ending_name, 9, &payload) == CISTERN_OK && payload == (closings == 1 ? 0 : 9));
+  check(__LINE__, cistern_directory_poll(ending, &ending_subscriber, &batch) == CISTERN_OK);
+  status = cistern_directory_acknowledge(ending, &ending_subscriber, &batch);
+  check(__LINE__, status == CISTERN_OK || status == CISTERN_REPEATED);
+  check(__LINE__, cistern_directory_attach(ending, &options, &reader) == CISTERN_OK);
+  // What is made now has memory, and goes, too.
+  if (closings == 1) {
+    region = region_with(ending_heap, 5);
+    check(__LINE__, cistern_directory_add_region(ending, "late", 4, ending_name, &region, 0, &id) == CISTERN_OK);
+    seal(ending);
+    region = region_with(ending_heap, 6);
+    check(__LINE__, cistern_directory_replace_region(ending, id, region, 0) == CISTERN_OK);
+  } else {
+    check(__LINE__, cistern_directory_cancel(ending, &reader) == CISTERN_OK);
+  }
+  seal(ending);
+  cistern_directory_maintain(ending, 1);
+  check(__LINE__, cistern_directory_verify(ending) == CISTERN_OK);
+}
+
+static cistern_name_id ending_region(const char *name, cistern_name_id replaced) {
+  cistern_name_id id = 0;
+  cistern_region *region = NULL;
+  check(__LINE__, cistern_region_create(ending_heap, NULL, &region) == CISTERN_OK);
+  check(__LINE__, cistern_region_add_cleanup(region, use_the_ending_directory, 2) == CISTERN_OK);
+  if (replaced != 0) {
+    check(__LINE__, cistern_directory_replace_region(ending, replaced, region, 3) == CISTERN_OK);
+    return replaced;
+  }
+  check(__LINE__, cistern_directory_add_region(ending, name, strlen(name), 0, &region, 4, &id) == CISTERN_OK);
+  return id;
+}
+
+// A directory ends while names have memory, some has been replaced and removed in the open tick, and a snapshot sees more.
+static void the_end_of_a_directory(cistern_heap *heap, bool keeps_last_value) {
+  cistern_directory_options directory_options;
+  cistern_reader_options options;
+  cistern_name_id staged = 0;
+  memset(&directory_options, 0, sizeof directory_options);
+  directory_options.struct_byte_count = sizeof directory_options;
+  directory_options.keeps_last_value = keeps_last_value;
+  memset(&options, 0, sizeof options);
+  options.struct_byte_count = sizeof options;
+  closings = 0;
+  ending_heap = heap;
+  check(__LINE__, cistern_directory_create(heap, &directory_options, &ending) == CISTERN_OK);
+  ending_name = ending_region("name 1", 0);
+  ending_tombstone = ending_region("name 2", 0);
+  staged = ending_region("name 3", 0);
+  seal(ending);
+  check(__LINE__, cistern_directory_attach(ending, NULL, &ending_subscriber) == CISTERN_OK);
+  options.kind = CISTERN_READER_SNAPSHOT;
+  check(__LINE__, cistern_directory_attach(ending, &options, &ending_snapshot) == CISTERN_OK);
+  ending_region("", ending_name);
+  check(__LINE__, cistern_directory_remove(ending, ending_tombstone, NULL) == CISTERN_OK);
+  seal(ending);
+  ending_region("", ending_name);
+  check(__LINE__, cistern_directory_remove(ending, staged, NULL) == CISTERN_OK && closings == 0);
+  check(__LINE__, cistern_directory_destroy(ending) == CISTERN_OK && closings == 7);
+  check(__LINE__, cistern_verify(heap));
+}
+
+void every_end_of_a_directory(cistern_heap *heap) {
+  the_end_of_a_directory(heap, false);
+  the_end_of_a_directory(heap, true);
+}
+
 // Names with memory: handed out and handed in, seen by a snapshot, closed once, at the boundary that nobody needs them after.
 void every_owned_region_call(cistern_heap *heap) {
   cistern_directory *directory = NULL;

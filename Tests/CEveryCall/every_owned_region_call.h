@@ -9,6 +9,7 @@ extern "C" {
 #endif
 
 void every_owned_region_call(cistern_heap *heap);
+void every_end_of_a_directory(cistern_heap *heap);
 
 #ifdef __cplusplus
 }

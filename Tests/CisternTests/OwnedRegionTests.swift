@@ -1,4 +1,5 @@
 import Cistern
+import Synchronization
 import Testing
 
 // Safety: what a root points to is in the region that it is the root of, and is used while that is entered.
@@ -151,6 +152,133 @@ extension FaceSuites {
                 }
                 #expect(try directory.numbers(other) == [7])
             }
+        }
+
+        /// A cleanup action that itself ends in the closing of what is not needed leaves that to whoever is closing.
+        @Test func cleanupActionsDoNotNest() throws {
+            try withDirectory(64 << 20) { directory in
+                let other = try directory.create("other", elements: [7] as [UInt64])
+                let parent = try directory.create("parent")
+                let count = 2000
+                var (depth, mostDepth, closed) = (0, 0, 0)
+                for number in 0..<count {
+                    _ = try directory.create("name \(number)", under: parent) { region throws(DirectoryError) -> Int? in
+                        try? region.addCleanup {
+                            depth += 1
+                            mostDepth = max(mostDepth, depth)
+                            closed += (try? directory.numbers(other)) == [7] ? 1 : 0
+                            if number % 100 == 0 { _ = try? directory.replace(other, elements: [7] as [UInt64]) }
+                            if number % 500 == 0 { _ = try? directory.seal() }
+                            directory.maintain(budget: 1)
+                            depth -= 1
+                        }
+                        return 1
+                    }
+                }
+                try directory.remove(parent)
+                try directory.seal()
+                #expect(closed == count && mostDepth == 1)
+                try directory.seal()
+                #expect(directory.statistics.ownedRegionCount == 1 && directory.verify() == nil)
+            }
+        }
+
+        /// What is changed across boundaries is told of in the tick in which that ends, too, and a snapshot that begins meanwhile
+        /// never sees a part of it.
+        @Test(arguments: [false, true]) func aChangeMaySpanBoundaries(isReplaced: Bool) throws {
+            try withDirectory { directory in
+                let id = try directory.create("numbers", elements: [1] as [UInt64])
+                try directory.seal()
+                let subscription = try directory.subscribe()
+                var snapshots: [HeldPin] = []
+                try unsafe directory.modify(id, as: Numbers.self) { _, root throws(DirectoryError) in
+                    snapshots.append(HeldPin(try directory.pin(.snapshot)))
+                    try directory.seal()
+                    if case .changes(let batch) = try subscription.poll() { subscription.acknowledge(batch) }
+                    snapshots.append(HeldPin(try directory.pin(.snapshot)))
+                    expect(.regionInUse) { () throws(DirectoryError) in _ = try snapshots[1].pin.numbers(id) }
+                    try directory.seal()
+                    if isReplaced {
+                        try directory.replace(id, elements: [5] as [UInt64])
+                        try directory.seal()
+                    }
+                    unsafe root[0] = 2
+                }
+                for held in snapshots { expect(.regionInUse) { () throws(DirectoryError) in _ = try held.pin.numbers(id) } }
+                #expect(try directory.numbers(id) == [isReplaced ? 5 : 2] && directory.verify() == nil)
+                try directory.seal()
+                guard case .changes(let batch) = try subscription.poll() else { throw Unexpected() }
+                var changes: [RegionChange] = []
+                try subscription.forEachChange(in: batch) { changes.append($0) }
+                #expect(changes.count == 1 && changes.first?.id == id && changes.first?.kind == .changed)
+                let after = try directory.pin(.snapshot)
+                try directory.replace(id, elements: [6] as [UInt64])
+                try directory.seal()
+                #expect(try after.numbers(id) == [isReplaced ? 5 : 2] && directory.numbers(id) == [6])
+                for held in snapshots { expect(.regionInUse) { () throws(DirectoryError) in _ = try held.pin.numbers(id) } }
+                #expect(directory.verify() == nil && directory.statistics.ownedRegionCount == (isReplaced ? 3 : 2))
+                snapshots = []
+                _ = consume after
+                try directory.seal()
+                #expect(directory.statistics.ownedRegionCount == 1 && directory.verify() == nil)
+            }
+        }
+
+        /// Threads read, also where snapshots stand, while others replace, change, remove and seal: who reads finds one whole content.
+        @Test func threadsReadBesideReplacementsAndSeals() throws {
+            try withDirectory(64 << 20) { directory in
+                let ids = try (0..<4).map { try directory.create("name \($0)", elements: [UInt64](repeating: 0, count: 50)) }
+                try directory.seal()
+                let (torn, reads, isOver) = (SharedWord(), SharedWord(), SharedWord())
+                let failures = Mutex<[DirectoryError]>([])
+                inThreads(4) { number in
+                    var round = 0
+                    repeat {
+                        round += 1
+                        let id = ids[round % 4]
+                        let error = refusal { () throws(DirectoryError) in
+                            switch number {
+                            case 0: try Self.replaceAndSeal(directory, id, round)
+                            case 1: try Self.change(directory, id)
+                            default: torn.add(try Self.readsWhole(directory, id) ? 0 : 1)
+                            }
+                            if number > 1 { reads.add(1) }
+                        }
+                        // Who meets one who changes it, or snapshots that nobody has collected yet, is told so.
+                        let isUsual = error == nil || error == .regionInUse || error == .regionPinned || error == .tooManySnapshots
+                        if let error, !isUsual || number == 0 { failures.withLock { $0.append(error) } }
+                        if number == 0, round == scaled(4000) { isOver.value = 1 }
+                    } while isOver.value == 0
+                }
+                let said = failures.withLock { $0 }
+                #expect(torn.value == 0 && reads.value > 0 && said.isEmpty, "\(said)")
+                try directory.seal(budget: .max)
+                #expect(directory.verify() == nil && directory.statistics.ownedRegionCount == 4)
+            }
+        }
+
+        private static func replaceAndSeal(_ directory: Directory, _ id: RegionID, _ round: Int) throws(DirectoryError) {
+            try directory.replace(id, elements: [UInt64](repeating: UInt64(round), count: 1 + round % 50))
+            let extra = try directory.create("extra", elements: [round])
+            if round % 3 == 0 { try directory.seal() }
+            try directory.remove(extra)
+            if round % 2 == 0 { try directory.seal(budget: UInt64(round % 5)) }
+        }
+
+        private static func change(_ directory: Directory, _ id: RegionID) throws(DirectoryError) {
+            directory.maintain(budget: 3)
+            try unsafe directory.modify(id, as: Numbers.self) { _, root in
+                for index in root.indices { unsafe root[index] += 1 << 32 }
+            }
+        }
+
+        /// Are the numbers of one content, now and in a snapshot, where they stay the same?
+        private static func readsWhole(_ directory: Directory, _ id: RegionID) throws(DirectoryError) -> Bool {
+            let now = try directory.numbers(id)
+            let snapshot = try directory.pin(.snapshot)
+            let before = try snapshot.numbers(id)
+            let again = try snapshot.numbers(id)
+            return Set(now).count == 1 && Set(before).count == 1 && again == before
         }
 
         /// A region that is emptied in place has its root anew.

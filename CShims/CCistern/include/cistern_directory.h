@@ -61,7 +61,9 @@ typedef struct cistern_directory_options {
 // Options may be NULL. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _EXHAUSTED, _TICK_EXHAUSTED.
 cistern_status cistern_directory_create(cistern_heap *_Nullable heap, const cistern_directory_options *_Nullable options,
                                         cistern_directory *_Nullable *_Nullable directory);
-// Releases every payload it has and gives its memory back. No other call may be in progress. Errors: CISTERN_INVALID_HANDLE.
+// Releases every payload it has, closes its regions and gives its memory back. No other call may be in progress; cleanup actions of
+// those regions may use the directory, whose names have no memory then (but may not destroy it, nor make regions without end).
+// Proportional to what the directory holds, and closing the regions. Errors: CISTERN_INVALID_HANDLE.
 cistern_status cistern_directory_destroy(cistern_directory *_Nullable directory);
 
 // ---- Names
@@ -131,10 +133,12 @@ typedef struct cistern_seal_report {
 cistern_tick cistern_directory_open_tick(const cistern_directory *_Nullable directory);
 // Ends the open tick. budget: how many tombstones to free at most; UINT64_MAX: twice the removals of the tick, at least 64. time: the
 // host's clock, for the age of readers; 0: as before. report may be NULL. Proportional to the removals of the tick, the readers that
-// moved, and the budget. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _TICK_EXHAUSTED.
+// moved, and the budget, and closing the regions that nobody needs any more (below). Errors: CISTERN_INVALID_HANDLE,
+// _INVALID_ARGUMENT, _TICK_EXHAUSTED.
 cistern_status cistern_directory_seal(cistern_directory *_Nullable directory, uint64_t budget, uint64_t time,
                                       cistern_seal_report *_Nullable report);
-// For idle hosts: frees up to `budget` tombstones that nobody needs; returns how many are left.
+// For idle hosts: frees up to `budget` of the tombstones and regions (below) that nobody needs any more, which closes those regions;
+// returns how many are left.
 uint64_t cistern_directory_maintain(cistern_directory *_Nullable directory, uint64_t budget);
 
 // ---- Readers
@@ -338,17 +342,21 @@ bool cistern_directory_next_detached(cistern_directory *_Nullable directory, uin
 
 // As cistern_directory_add, of a region with memory. *region: one that stands alone in the directory's heap, is open, on no thread's
 // stack and no directory's, which is this directory's from now on; NULL: a new one is made and handed out. payload: the caller's word
-// about what is in it, such as the address of its root; the release function does not see it. The region is closed when its name is
-// removed or another takes its place: at the boundary, or when the last snapshot that sees it goes; and with the directory. Until
-// then it is used as any other, by one thread at a time, and no thread may be in it when a boundary or a snapshot's end may close
-// it; cistern_region_destroy closes it early. Errors: as cistern_directory_add, and _INVALID_ARGUMENT, _REGION_CLOSED, _REGION_BUSY
-// for a region that is not as it must be. It is the caller's then, and NULL where it was.
+// about what is in it, such as the address of its root; the release function does not see it. The region is closed after its name is
+// removed or another takes its place. One that came in the open tick and is replaced in it: by cistern_directory_replace_region,
+// within the call. Else, when no snapshot sees it: by the cistern_directory_seal that ends that tick. Else, when the last snapshot that
+// sees it has gone: by the next cistern_directory_seal or cistern_directory_maintain whose budget reaches it. And with the directory.
+// Where two threads are at it, or a cleanup action, one of them closes for all. Until then it is used as any other, by one thread at a
+// time, and no thread may be in it during a call of those three, or of cistern_directory_destroy, that may close it;
+// cistern_region_destroy closes it early. Errors: as cistern_directory_add, and _INVALID_ARGUMENT, _REGION_CLOSED, _REGION_BUSY for a
+// region that is not as it must be. It is the caller's then, and NULL where it was.
 cistern_status cistern_directory_add_region(cistern_directory *_Nullable directory, const void *_Nullable name, size_t name_byte_count,
                                             cistern_name_id parent, cistern_region *_Nullable *_Nullable region, uint64_t payload,
                                             cistern_name_id *_Nullable id);
-// Puts another region, as above, in the place of a living one's, and marks that changed. A snapshot goes on seeing the one before.
-// Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT, _REGION_CLOSED, _REGION_BUSY, _UNKNOWN_REGION, _REGION_REMOVED, _EXHAUSTED, and
-// _NO_REGION for one without memory. The region is the caller's then.
+// Puts another region, as above, in the place of a living one's, and marks that changed. A snapshot goes on seeing the one before,
+// which is closed as said above: within this call when it came in the open tick. Errors: CISTERN_INVALID_HANDLE, _INVALID_ARGUMENT,
+// _REGION_CLOSED, _REGION_BUSY, _UNKNOWN_REGION, _REGION_REMOVED, _EXHAUSTED, and _NO_REGION for one without memory. The region is the
+// caller's then.
 cistern_status cistern_directory_replace_region(cistern_directory *_Nullable directory, cistern_name_id id,
                                                 cistern_region *_Nullable region, uint64_t payload);
 // The memory of a named region and its payload (either may be NULL): now, or where a snapshot, `reader`, stands; NULL: now.

@@ -69,7 +69,7 @@ typedef struct cistern_content {
   uint64_t payload;       // the caller's word
   uint64_t changed;       // tick in which it was replaced or removed; 0: it is the one that is current
   uintptr_t region;       // the region's record
-  uint64_t reserved;
+  uint64_t torn;          // no snapshot at or before this tick sees it whole: one began while it was being changed; 0: none did
   uint64_t next;          // in the lists of contents
   uint32_t slot;
   uint32_t owner;         // slot of the named region whose newest it is; 0: there is a newer one, or the name is gone
@@ -292,11 +292,11 @@ typedef struct cistern_directory {
 
   uint64_t lives;              // offset of the lives before this one, oldest first; constant
   uint32_t life_count;         // constant
-  uint32_t reserved_word;
+  uint32_t is_closing;         // somebody closes what was doomed, and takes what is added meanwhile
 
   uint64_t content_count;      // of named regions with memory: slots that are contents'
   uint32_t staged_content;     // slots: contents replaced in the open tick
-  uint32_t doomed_content;     // slots: contents to be closed when the lock is released
+  uint32_t doomed_content;     // slots: contents to be closed when the lock is released, or by whoever is closing
 } cistern_directory;
 
 enum cistern_change_kind {

@@ -219,6 +219,7 @@ extension Pin {
     ) throws(DirectoryError) -> Result {
         try directory.read(id, at: reader, body)
     }
+
     /// Calls `body` with the elements that a region had where this snapshot stands.
     ///
     /// - Throws: as above.

@@ -47,14 +47,11 @@ extension BoundedHeap {
         quarantine.it.lock.word = 0
         header.it.run_lock.word = 0
         for index in 0..<SizeClass.smallCount { sizeClass(index).it.lock.word = 0 }
-        var page = header.it.cache_list_page
-        while page != 0 {
-            let cache = cache(atPage: page)
+        forEachCache { cache in
             if cache.it.owner != 0, cache.it.owner != survivor {
                 flush(cache)
                 leave(cache)
             }
-            page = cache.it.next_page
         }
         recountClaims()
     }
@@ -62,11 +59,7 @@ extension BoundedHeap {
     /// A thread that vanished while it claimed more for a bin may have been counted without having it.
     private func recountClaims() {
         var claimed: UInt64 = 0
-        var page = header.it.cache_list_page
-        while page != 0 {
-            claimed &+= cache(atPage: page).it.claimed_small_bytes &+ cache(atPage: page).it.claimed_other_bytes
-            page = cache(atPage: page).it.next_page
-        }
+        forEachCache { cache in claimed &+= cache.it.claimed_small_bytes &+ cache.it.claimed_other_bytes }
         header.it.cache_claim_bytes = claimed
     }
 }

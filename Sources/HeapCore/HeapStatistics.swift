@@ -96,11 +96,7 @@ extension BoundedHeap {
         let runBlocks = header.it.run_block_count
         let otherGranules = header.it.span_granules + header.it.metadata_granules + header.it.region_granules
         let runBytes = (header.it.used_granules - otherGranules) * granuleBytes
-        var page = header.it.cache_list_page
-        while page != 0 {
-            add(cache(atPage: page), to: &result)
-            page = cache(atPage: page).it.next_page
-        }
+        forEachCache { cache in add(cache, to: &result) }
         unlockRuns()
         // The classes were counted before the caches: beside other threads the difference may come out below zero.
         result.liveBlockCount = spanBlocks + runBlocks - min(result.cachedBlockCount, spanBlocks + runBlocks)

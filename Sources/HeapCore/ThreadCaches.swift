@@ -88,6 +88,16 @@ extension BoundedHeap {
 
     func cache(atPage page: UInt32) -> Ref<cistern_cache> { Ref(at: base &+ UInt(page) << Layout.pageShift) }
 
+    /// Calls `body` with each cache, those without an owner among them.
+    func forEachCache(_ body: (Ref<cistern_cache>) -> Void) {
+        var page = header.it.cache_list_page
+        while page != 0 {
+            let cache = cache(atPage: page)
+            body(cache)
+            page = cache.it.next_page
+        }
+    }
+
     // MARK: Limits
 
     /// Lets a bin hold twice as much, if the heap allows. Returns whether it may.

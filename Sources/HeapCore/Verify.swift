@@ -43,7 +43,7 @@ extension BoundedHeap {
     /// - Complexity: proportional to the heap's extent.
     public func verify() -> HeapInconsistency? {
         guard header.it.incarnation != 0 else { return nil }
-        if let fault = verifyClaims() { return fault }
+        if let fault = verifyCaches() { return fault }
         flushAllCaches()
         if let fault = verifyRuns() ?? verifyBins() ?? verifyClasses() ?? verifyClaim() { return fault }
         return has(CISTERN_HEAP_CHECKED) ? verifyChecked() : nil
@@ -162,19 +162,18 @@ extension BoundedHeap {
     }
 
     /// Each cache has claimed what its bins and spare pages may hold.
-    private func verifyClaims() -> HeapInconsistency? {
-        var page = header.it.cache_list_page
-        while page != 0 {
-            let cache = cache(atPage: page)
+    private func verifyCaches() -> HeapInconsistency? {
+        var found: HeapInconsistency?
+        forEachCache { cache in
             var claimed = UInt64(cache.it.spare_page_limit) << UInt64(Layout.pageShift)
             for index in 0..<SizeClass.binCount {
                 let bin = bin(index, of: cache)
                 claimed &+= claimBytes(slots: UInt(bin.it.end &- bin.it.bottom), index)
             }
-            if claimed != cache.it.claimed_small_bytes &+ cache.it.claimed_other_bytes { return fault(.cacheClaim, atGranule: page << 6) }
-            page = cache.it.next_page
+            guard claimed != cache.it.claimed_small_bytes &+ cache.it.claimed_other_bytes else { return }
+            found = found ?? fault(.cacheClaim, atGranule: granule(at: cache.address))
         }
-        return nil
+        return found
     }
 
     /// With every cache flushed, nothing is claimed.

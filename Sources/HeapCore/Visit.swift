@@ -51,11 +51,7 @@ extension BoundedHeap {
 
     /// Flushes the caches of all threads, which must not be in the heap.
     func flushAllCaches() {
-        var page = header.it.cache_list_page
-        while page != 0 {
-            flush(cache(atPage: page))
-            page = cache(atPage: page).it.next_page
-        }
+        forEachCache { cache in flush(cache) }
     }
 
     /// Walks the runs below the top until `body` says no. False: a run does not end where the next one begins.

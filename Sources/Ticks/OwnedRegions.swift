@@ -168,8 +168,12 @@ extension RegionDirectory {
         defer { unlockAndClose() }
         let left = content(access.slot)
         if let payload { left.it.payload = payload }
-        if left.it.access_count == .max { leaveChanged(left) }
-        left.it.access_count = left.it.access_count == .max ? 0 : left.it.access_count &- 1
+        if left.it.access_count == .max {
+            leaveChanged(left)
+            left.it.access_count = 0
+        } else {
+            left.it.access_count &-= 1
+        }
         if left.it.access_count == 0, left.it.is_doomed != 0 { list(doomed: access.slot) }
     }
 

@@ -103,13 +103,7 @@ extension HeapSuites {
                 for round in 0..<rounds {
                     stage.wait(until: UInt64(round * threads + number))
                     let before = heap.core.statistics().slowDeallocationCount
-                    for _ in 0..<50_000 {
-                        let slot = random.below(1024)
-                        let (block, size) = held[slot]
-                        if block != 0 { heap.free(block, size) }
-                        let next = 8 + random.below(505)
-                        held[slot] = (heap.allocate(next) ?? 0, next)
-                    }
+                    replaceBlocks(in: heap, held: &held, random: &random, sizes: 8...512, count: 50_000)
                     counts[number].value = heap.core.statistics().slowDeallocationCount - before
                     stage.add(1)
                 }
@@ -154,14 +148,20 @@ extension HeapSuites {
         private func replaceBlocks(in heap: TestHeap, slots: Int, sizes: ClosedRange<Int>, count: Int) {
             var random = Random(seed: 9)
             var held = [(UInt, Int)](repeating: (0, 0), count: slots)
+            replaceBlocks(in: heap, held: &held, random: &random, sizes: sizes, count: count)
+            for (block, size) in held where block != 0 { heap.free(block, size) }
+        }
+
+        private func replaceBlocks(
+            in heap: TestHeap, held: inout [(UInt, Int)], random: inout Random, sizes: ClosedRange<Int>, count: Int
+        ) {
             for _ in 0..<count {
-                let slot = random.below(slots)
+                let slot = random.below(held.count)
                 let (block, size) = held[slot]
                 if block != 0 { heap.free(block, size) }
                 let next = sizes.lowerBound + random.below(sizes.count)
                 held[slot] = (heap.allocate(next) ?? 0, next)
             }
-            for (block, size) in held where block != 0 { heap.free(block, size) }
         }
 
         /// As many as a thread keeps at most.

@@ -62,6 +62,7 @@ extension BoundedHeap {
             }
         }
         deallocateSlow(address, size: size)
+        cistern_end_of_slow_path()
     }
 
     /// The cache bin of a size; nil for those that no cache keeps: 0, and above 4096.

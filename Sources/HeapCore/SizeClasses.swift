@@ -26,7 +26,7 @@ enum SizeClass {
     /// How many blocks of a bin one thread may hold: by bytes, so that a cache stays small, but not so few that the usual coming and
     /// going of a class takes a lock.
     static func depthLimit(_ bin: UInt) -> UInt {
-        min(max(8192 / binBlockByteCount(bin), 32), 128)
+        min(max(8192 / binBlockByteCount(bin), bin < smallCount ? 64 : 32), 128)
     }
 
     /// Granules of a run that holds a size; the size is at most the capacity, so nothing wraps.

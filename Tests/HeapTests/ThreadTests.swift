@@ -60,15 +60,15 @@ extension HeapSuites {
                     return
                 }
                 stage.wait(until: 1)
-                // Refills of 1, 2, 4, 8, 16, 16 and 16 blocks: the stack has grown to 32, and is empty.
+                // Refills of 1, 2, 4, 8, 16 and 32 blocks: the stack has grown to 64, and is empty.
                 let own = (0..<63).compactMap { _ in heap.allocate(size) }
                 let foreign = Set((0..<12).map { boxes.exchange($0, 0) })
-                for block in own[..<16] { heap.free(block, size) }
+                for block in own[..<40] { heap.free(block, size) }
                 for block in foreign { heap.free(block, size) }
-                for block in own[16..<21] { heap.free(block, size) }  // the last one finds the stack full: a flush
-                let next = (0..<17).compactMap { _ in heap.allocate(size) }
+                for block in own[40..<53] { heap.free(block, size) }  // the last one finds the stack full: a flush
+                let next = (0..<33).compactMap { _ in heap.allocate(size) }
                 foreignCount.value = UInt64(next.count { foreign.contains($0) })
-                for block in own[21...] + next { heap.free(block, size) }
+                for block in own[53...] + next { heap.free(block, size) }
                 stage.value = 2
             }
             #expect(foreignCount.value == 0)

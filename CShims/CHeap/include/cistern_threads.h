@@ -54,6 +54,10 @@ static inline uintptr_t cistern_slot_cache(uint64_t place) { return cistern_thre
 
 // The number of this thread, 1 or more, unique in the process (a fork child's thread keeps its own).
 uint64_t cistern_thread_number(void);
+// After a call that ends a slow path: it stays a call. As a jump it would leave the function without any, and where builds keep
+// frame pointers the compiler then makes the frame at the entry, for the fast path as well.
+static inline void cistern_end_of_slow_path(void) { __asm__ volatile(""); }
+
 // Asks that `thread_ended` is called for every live heap when this thread ends. False: it could not be arranged.
 bool cistern_thread_watch_exit(void);
 

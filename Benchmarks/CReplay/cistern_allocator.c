@@ -99,7 +99,7 @@ creplay_failure creplay_cistern_open(const creplay_request *request, const crepl
   cistern_heap_options options = {
       .struct_byte_count = sizeof(cistern_heap_options),
       .capacity_bytes = request->capacity_bytes != 0 ? request->capacity_bytes : creplay_fitting_capacity(),
-      .minimum_alignment = (flags & CREPLAY_CISTERN_ALIGNED_16) != 0 ? 16 : 0,
+      .minimum_alignment = (flags & CREPLAY_CISTERN_ALIGNED_16) != 0 ? 16 : (flags & CREPLAY_CISTERN_ALIGNED_64) != 0 ? 64 : 0,
       .single_thread = (flags & CREPLAY_CISTERN_SINGLE_THREAD) != 0,
       .checked = (flags & CREPLAY_CISTERN_CHECKED) != 0,
       .no_huge_pages = (flags & CREPLAY_CISTERN_NO_HUGE_PAGES) != 0,

@@ -28,6 +28,8 @@ struct Allocator: Equatable {
     static let null = Allocator(name: "null", kind: .null)
     static let glibc = Allocator(name: "glibc", kind: .malloc(library: nil))
     static let cistern = Allocator(name: "cistern", kind: .cistern(flags: 0))
+    /// No two blocks share a cache line: a row of its own among the loops with threads.
+    static let onLines = variant("cistern-aligned-64", CREPLAY_CISTERN_ALIGNED_64)
     /// Not listed: only the harness's own tests ask for it.
     static let broken = Allocator(name: "broken", kind: .broken)
 
@@ -37,6 +39,7 @@ struct Allocator: Equatable {
         variant("cistern-single-thread", CREPLAY_CISTERN_SINGLE_THREAD),
         variant("cistern-unsized-free", CREPLAY_CISTERN_UNSIZED_FREE),
         variant("cistern-aligned-16", CREPLAY_CISTERN_ALIGNED_16),
+        onLines,
         variant("cistern-no-huge-pages", CREPLAY_CISTERN_NO_HUGE_PAGES),
     ]
 

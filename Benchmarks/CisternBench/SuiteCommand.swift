@@ -71,7 +71,9 @@ struct SuiteCommand {
             runner: runner, repetitions: options.repetitions ?? (options.isQuick ? 3 : 9), seed: options.seed,
             operationCount: options.operationCount ?? ThreadSuite.usualOperationCount, eventLimit: options.eventLimit)
         // A heap for one thread has no place here, nor has a loop that is another one.
-        let threaded = allocators.filter { !["cistern-single-thread", "cistern-inlined", "broken"].contains($0.name) }
+        var threaded = allocators.filter { !["cistern-single-thread", "cistern-inlined", "broken"].contains($0.name) }
+        // What a runtime chooses whose threads pass blocks on; beside the heap as it is by default.
+        if options.allocators.isEmpty { threaded.insert(.onLines, at: 1) }
         say("threads: server", since: start)
         result.threads += try suite.measure(.server, "server", threaded)
         // More threads than processors, as runtimes have: what each one's cache may hold decides.

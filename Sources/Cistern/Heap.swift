@@ -78,7 +78,7 @@ public final class Heap: @unchecked Sendable {
     /// Allocates a block of at least `byteCount` bytes, content undefined; `nil` when the capacity does not hold it.
     ///
     /// - Parameter byteCount: 0 or more.
-    /// - Returns: 16-aligned when the size is a multiple of 16 (or the heap `alignsTo16`), else 8-aligned.
+    /// - Returns: 16-aligned when the size is a multiple of 16, else 8-aligned, or as the heap's `blockAlignment` has it.
     /// - Complexity: constant, but for a refill.
     @inlinable @inline(__always)
     public func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {

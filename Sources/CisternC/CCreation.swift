@@ -58,14 +58,18 @@ private func create(
 private func isKnown(_ options: cistern_heap_options) -> Bool {
     let reserved = options.reserved
     guard reserved.0 | reserved.1 | reserved.2 | reserved.3 | reserved.4 | reserved.5 | reserved.6 == 0 else { return false }
-    let alignment = options.minimum_alignment
-    return alignment == 0 || alignment == 8 || alignment == 16
+    return blockAlignment(options) != nil
+}
+
+/// nil: not one of those that cistern.h lists.
+private func blockAlignment(_ options: cistern_heap_options) -> BlockAlignment? {
+    options.minimum_alignment == 0 ? .eight : BlockAlignment(rawValue: UInt64(options.minimum_alignment))
 }
 
 private func heapOptions(_ options: cistern_heap_options) -> HeapOptions {
     var chosen = HeapOptions(capacityBytes: options.capacity_bytes)
     chosen.softLimitBytes = options.soft_limit_bytes
-    chosen.alignsTo16 = options.minimum_alignment == 16
+    chosen.blockAlignment = blockAlignment(options) ?? .eight
     chosen.isForOneThread = options.single_thread
     chosen.isChecked = options.checked
     chosen.usesHugePages = !options.no_huge_pages

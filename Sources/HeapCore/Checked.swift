@@ -91,6 +91,9 @@ extension BoundedHeap {
 
     // MARK: Allocate and free
 
+    /// The frame before a block leaves it 16-aligned at least.
+    var checkedAlignment: UInt { max(16, UInt(header.it.size_mask) &+ 1) }
+
     func checkedAllocate(_ size: UInt, alignment: UInt) -> UInt {
         withChecks {
             var block = framedBlock(size, alignment: alignment)
@@ -190,7 +193,7 @@ extension BoundedHeap {
             return old
         }
         guard let old else { return 0 }
-        let moved = checkedAllocate(size, alignment: 16)
+        let moved = checkedAllocate(size, alignment: checkedAlignment)
         guard moved != 0 else { return 0 }
         Memory.copy(from: block, to: moved, byteCount: min(old, size))
         checkedDeallocate(block, size: nil)

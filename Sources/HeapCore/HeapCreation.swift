@@ -63,7 +63,7 @@ extension BoundedHeap {
         header.it.touched_offset = geometry.touchedOffset
         header.it.first_granule = geometry.firstGranule
         header.it.capacity_granules = UInt32(truncatingIfNeeded: reservation.capacityBytes >> UInt64(Layout.granuleShift))
-        header.it.size_mask = options.alignsTo16 ? 15 : 7
+        header.it.size_mask = options.blockAlignment.rawValue &- 1
         header.it.slot_place = cistern_slot_place(incarnation & UInt64(CISTERN_SLOT_COUNT - 1))
         header.it.flags = Self.flags(options)
         header.it.soft_limit_bytes = options.softLimitBytes
@@ -99,7 +99,7 @@ extension BoundedHeap {
     var options: HeapOptions {
         var options = HeapOptions(capacityBytes: header.it.capacity_bytes)
         options.softLimitBytes = header.it.soft_limit_bytes
-        options.alignsTo16 = header.it.size_mask & 8 != 0
+        options.blockAlignment = BlockAlignment(rawValue: header.it.size_mask &+ 1) ?? .eight
         options.isForOneThread = has(CISTERN_HEAP_SINGLE_THREAD)
         options.isChecked = has(CISTERN_HEAP_CHECKED)
         options.usesHugePages = has(CISTERN_HEAP_HUGE_PAGES)

@@ -10,8 +10,8 @@ public struct HeapOptions {
     public var capacityBytes: UInt64
     /// Bytes in use from which `isAboveSoftLimit` says so; 0: none.
     public var softLimitBytes: UInt64 = 0
-    /// Every block is 16-aligned, as C expects of malloc. Otherwise only blocks whose size is a multiple of 16.
-    public var alignsTo16 = false
+    /// What the address of every block is a multiple of.
+    public var blockAlignment = BlockAlignment.eight
     /// Every call comes from one thread at a time: no atomics.
     public var isForOneThread = false
     /// Redzones, poison and a quarantine for freed blocks; misuse is found and reported. Several times slower. An
@@ -35,6 +35,17 @@ public struct HeapOptions {
     }
 
     private static var realSystemCalls: UnsafePointer<cistern_os_calls> { unsafe cistern_os_system() }
+}
+
+/// What the address of every block is a multiple of; the raw value, in bytes.
+public enum BlockAlignment: UInt64, Sendable {
+    /// 8 bytes; 16 where the size is a multiple of 16. The least memory.
+    case eight = 8
+    /// 16 bytes, as C expects of malloc.
+    case sixteen = 16
+    /// 64 bytes, and blocks are as long as a multiple of 64: no two share a cache line. For blocks that threads pass on to each
+    /// other, which would write to each other's lines for as long as the blocks are reused.
+    case cacheLine = 64
 }
 
 /// Why a heap could not be made.

@@ -210,7 +210,7 @@ extension FaceSuites {
         }
 
         @Test func alignments() throws {
-            for (minimum, expected) in [(UInt32(0), UInt(8)), (8, 8), (16, 16)] {
+            for (minimum, expected) in [(UInt32(0), UInt(8)), (8, 8), (16, 16), (64, 64)] {
                 let heap = try CHandle(4 << 20) { $0.minimum_alignment = minimum }
                 let odd = (0..<100).compactMap { heap.take($0 % 20 * 16 + 8) }
                 let even = (0..<100).compactMap { heap.take($0 % 20 * 16 + 16) }
@@ -220,7 +220,7 @@ extension FaceSuites {
                 #expect(even.allSatisfy { $0 % 16 == 0 })
                 heap.destroy()
             }
-            for minimum in [UInt32(1), 4, 7, 24, 32, .max] {
+            for minimum in [UInt32(1), 4, 7, 24, 32, 128, .max] {
                 var options = CHandle.options(4 << 20)
                 options.minimum_alignment = minimum
                 #expect(CHandle.create(options).status == CISTERN_INVALID_ARGUMENT)

@@ -31,7 +31,7 @@ extension FaceSuites {
 
         @Test func optionsAndAPlainNumber() throws {
             var options = HeapOptions(capacityBytes: 1 << 20)
-            options.alignsTo16 = true
+            options.blockAlignment = .sixteen
             let heap = try Heap(options)
             #expect(heap.capacityChoice == CapacityChoice(bytes: 1 << 20, source: .api, reason: .given))
             #expect(try #require(heap.take(24)) % 16 == 0)

@@ -72,8 +72,8 @@ extension HeapSuites {
 
         /// Blocks with an alignment come back under the size that was asked for, and go out again to others: nobody
         /// may get less than was promised.
-        @Test(arguments: [false, true]) func reusedBlocksKeepTheirPromises(alignsTo16: Bool) throws {
-            let heap = try TestHeap(8 << 20) { $0.alignsTo16 = alignsTo16 }
+        @Test(arguments: [BlockAlignment.eight, .sixteen, .cacheLine]) func reusedBlocksKeepTheirPromises(least: BlockAlignment) throws {
+            let heap = try TestHeap(8 << 20) { $0.blockAlignment = least }
             var random = Random(seed: 21)
             var held: [(block: UInt, size: Int)] = []
             for _ in 0..<scaled(20000) {
@@ -85,7 +85,7 @@ extension HeapSuites {
                 } else if random.below(2) == 0 {
                     let size = random.below(700)
                     let block = try #require(heap.allocate(size))
-                    #expect(block % (size % 16 == 0 && size > 0 || alignsTo16 ? 16 : 8) == 0, "size \(size)")
+                    #expect(block % max(size % 16 == 0 && size > 0 ? 16 : 8, UInt(least.rawValue)) == 0, "size \(size)")
                     held.append((block, size))
                 } else {
                     let size = random.below(700)

@@ -12,7 +12,7 @@ extension HeapSuites {
             try TestHeap(capacityBytes) {
                 $0.isForOneThread = kind == .oneThread
                 $0.isChecked = kind == .checked
-                $0.alignsTo16 = kind == .aligned
+                $0.blockAlignment = kind == .aligned ? .sixteen : .eight
                 $0.softLimitBytes = 20 << 20
                 $0.usesHugePages = false
                 table?.install(in: &$0)
@@ -190,7 +190,7 @@ extension HeapSuites {
             print("DiscardTests seed \(seed)")
             let heap = try TestHeap(8 << 20)
             for round in 0..<UInt64(scaled(20)) {
-                var program = ModelProgram(heap, heap: heap, seed: seed + round, mostBytes: 200_000, alignsTo16: false)
+                var program = ModelProgram(heap, heap: heap, seed: seed + round, mostBytes: 200_000, leastAlignment: 8)
                 #expect(program.run(steps: 1500, checkEvery: 500) == nil, "seed \(seed + round)")
                 for size in 1..<200 { _ = heap.allocate(size * 37) }
                 heap.discard()

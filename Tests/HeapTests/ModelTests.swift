@@ -7,14 +7,20 @@ extension HeapSuites {
     /// Random programs against an oracle. CISTERN_TEST_SEED replays one; CISTERN_TEST_SCALE=small shortens them.
     @Suite struct ModelTests {
         enum Kind: String, CaseIterable {
-            case tiny, usual, alignsTo16, oneThread, checked, noHugePages
+            case tiny, usual, alignsTo16, onLines, oneThread, checked, checkedOnLines, noHugePages
+
+            var isChecked: Bool { self == .checked || self == .checkedOnLines }
+
+            var blockAlignment: BlockAlignment {
+                self == .alignsTo16 ? .sixteen : self == .onLines || self == .checkedOnLines ? .cacheLine : .eight
+            }
         }
 
         private func makeHeap(_ kind: Kind) throws -> TestHeap {
             try TestHeap(kind == .tiny ? 1 << 20 : kind == .noHugePages ? 64 << 20 : 16 << 20) {
-                $0.alignsTo16 = kind == .alignsTo16
+                $0.blockAlignment = kind.blockAlignment
                 $0.isForOneThread = kind == .oneThread
-                $0.isChecked = kind == .checked
+                $0.isChecked = kind.isChecked
                 $0.usesHugePages = kind != .noHugePages
             }
         }
@@ -22,17 +28,17 @@ extension HeapSuites {
         @Test(arguments: Kind.allCases) func randomPrograms(kind: Kind) throws {
             let seed = cistern_test_seed(0x5EED_0001)
             print("model test \(kind.rawValue): seed \(seed) (CISTERN_TEST_SEED)")
-            let steps = scaled(kind == .checked ? 5000 : 20_000)
+            let steps = scaled(kind.isChecked ? 5000 : 20_000)
             for round in 0..<UInt64(2) {
                 let heap = try makeHeap(kind)
                 var program = ModelProgram(
                     heap, heap: heap, seed: seed &+ round, mostBytes: kind == .tiny ? 60_000 : 100_000,
-                    alignsTo16: kind == .alignsTo16 || kind == .checked)
+                    leastAlignment: max(kind.isChecked ? 16 : 8, UInt(kind.blockAlignment.rawValue)))
                 let failure = program.run(steps: steps, checkEvery: 500)
                 #expect(failure == nil, "seed \(seed &+ round)")
                 #expect(program.moves > 0)
                 if kind == .tiny, steps >= 5000 { #expect(program.refusals > 0) }
-                #expect(heap.core.statistics().liveBlockCount == 0 || kind == .checked)
+                #expect(heap.core.statistics().liveBlockCount == 0 || kind.isChecked)
                 #expect(heap.destroy())
             }
         }
@@ -80,7 +86,7 @@ extension HeapSuites {
         @Test(arguments: Broken.Fault.allCases) func aBrokenAllocatorIsNoticed(fault: Broken.Fault) throws {
             let heap = try TestHeap(64 << 20)
             let source = Broken(heap: heap, fault: fault)
-            var program = ModelProgram(source, heap: heap, seed: 1, mostBytes: 10_000, alignsTo16: false)
+            var program = ModelProgram(source, heap: heap, seed: 1, mostBytes: 10_000, leastAlignment: 8)
             // The first comparisons of counters come late: they would notice a wrong request size before the fault.
             let failure = program.run(steps: 3000, checkEvery: 3000)
             let said = try #require(failure)

@@ -6,8 +6,8 @@ import Testing
 extension HeapSuites {
     @Suite struct SizeClassTests {
         @Test func everySmallSizeFitsItsClass() throws {
-            for alignsTo16 in [false, true] {
-                let heap = try TestHeap(1 << 20) { $0.alignsTo16 = alignsTo16 }
+            for least in [BlockAlignment.eight, .sixteen, .cacheLine] {
+                let heap = try TestHeap(1 << 20) { $0.blockAlignment = least }
                 for size in UInt(1)...SizeClass.mediumByteLimit {
                     let bin = try #require(heap.core.binIndex(size))
                     let block = SizeClass.binBlockByteCount(bin)
@@ -15,8 +15,9 @@ extension HeapSuites {
                     #expect(block >= size, "size \(size)")
                     #expect((bin < SizeClass.smallCount) == (size <= SizeClass.smallByteLimit))
                     let waste = Double(block - size) / Double(block)
-                    if size > 64, !alignsTo16 { #expect(waste <= 0.125, "size \(size)") }
-                    if size % 16 == 0 || alignsTo16 { #expect(block % 16 == 0, "size \(size)") }
+                    if size > 64, least == .eight { #expect(waste <= 0.125, "size \(size)") }
+                    if size % 16 == 0 { #expect(block % 16 == 0, "size \(size)") }
+                    #expect(block % UInt(least.rawValue) == 0, "size \(size)")
                 }
                 #expect(heap.core.binIndex(0) == nil && heap.core.binIndex(4097) == nil)
                 heap.destroy()
@@ -76,11 +77,11 @@ extension HeapSuites {
         }
 
         @Test func everySizeIsAllocatedAlignedAndUsable() throws {
-            for alignsTo16 in [false, true] {
-                let heap = try TestHeap(32 << 20) { $0.alignsTo16 = alignsTo16 }
+            for least in [BlockAlignment.eight, .sixteen, .cacheLine] {
+                let heap = try TestHeap(32 << 20) { $0.blockAlignment = least }
                 for size in 0...5000 {
                     let block = try #require(heap.allocate(size))
-                    let step: UInt = alignsTo16 || (size > 0 && size % 16 == 0) ? 16 : 8
+                    let step = max(size > 0 && size % 16 == 0 ? 16 : 8, UInt(least.rawValue))
                     #expect(block % step == 0, "size \(size)")
                     #expect(heap.usableSize(block) >= size)
                     #expect(heap.contains(block))

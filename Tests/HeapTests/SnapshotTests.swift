@@ -82,11 +82,11 @@ extension HeapSuites {
             let heap = try TestHeap(8 << 20) {
                 $0.isForOneThread = kind == 1
                 $0.isChecked = kind == 2
-                $0.alignsTo16 = kind == 3
+                $0.blockAlignment = kind == 3 ? .sixteen : .eight
             }
             var kinds: Set<UInt8> = []
             for round in 0..<UInt64(scaled(30)) {
-                var program = ModelProgram(heap, heap: heap, seed: seed + round, mostBytes: 100_000, alignsTo16: kind == 3)
+                var program = ModelProgram(heap, heap: heap, seed: seed + round, mostBytes: 100_000, leastAlignment: kind == 3 ? 16 : 8)
                 _ = program.run(steps: 200 + Int(round) * 20, checkEvery: 10_000)
                 var random = Random(seed: seed + round)
                 var held: [(UInt, Int)] = []

@@ -111,7 +111,7 @@ typedef struct cistern_heap {
   // What the fast path reads. Constant after creation.
   uint64_t incarnation;    // unique in the process, never reused; 0 in a child that did not inherit the heap
   uint64_t slot_place;     // where this heap's slot stands in every thread, see cistern_slot_place
-  uint64_t size_mask;      // 7, or 15 when every block is 16-aligned: or-ed to a size less one, it leaves 8 * class + 7
+  uint64_t size_mask;      // every block's alignment less one, 7 at least: or-ed to a size less one, it leaves 8 * class + 7
   uintptr_t base;
   uint64_t capacity_bytes;
   uint32_t page_map_offset;

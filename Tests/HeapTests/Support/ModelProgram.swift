@@ -18,12 +18,12 @@ struct ModelProgram<Source: BlockSource> {
     var refusals = 0
     var moves = 0
 
-    init(_ source: Source, heap: TestHeap, seed: UInt64, mostBytes: Int, alignsTo16: Bool) {
+    init(_ source: Source, heap: TestHeap, seed: UInt64, mostBytes: Int, leastAlignment: UInt) {
         self.source = source
         self.heap = heap
         random = Random(seed: seed)
         self.mostBytes = mostBytes
-        leastAlignment = alignsTo16 ? 16 : 8
+        self.leastAlignment = leastAlignment
     }
 
     private var range: Range<UInt> { heap.base..<heap.base + UInt(heap.core.capacityBytes) }

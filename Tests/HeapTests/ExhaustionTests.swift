@@ -18,7 +18,7 @@ extension HeapSuites {
         @Test(arguments: [UInt64(1 << 20), 4 << 20], [8, 16, 24, 64, 104, 512, 520, 4096, 4104, 30_000, 400_000])
         func fillFreeAndFillAgain(capacity: UInt64, size: Int) throws {
             // Small blocks are many: only in the small heap when time is short.
-            if capacity > 1 << 20, size < 100, scaled(10) < 10 { return }
+            if capacity > 1 << 20, size < 500, isSmall { return }
             let heap = try TestHeap(capacity)
             let blocks = fill(heap, size)
             #expect(UInt64(blocks.count * size) > capacity * (size < 400_000 ? 7 : 3) / 10, "\(blocks.count) blocks of \(size)")
@@ -41,6 +41,7 @@ extension HeapSuites {
         }
 
         @Test(arguments: [16, 64, 512, 4096]) func aLargeBlockFitsAfterSmallOnesWereFreed(size: Int) throws {
+            if size < 64, isSmall { return }
             let heap = try TestHeap(16 << 20)
             let blocks = fill(heap, size)
             #expect(heap.allocate(100_000) == nil)

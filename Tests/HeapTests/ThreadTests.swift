@@ -79,7 +79,7 @@ extension HeapSuites {
 
         /// Each thread of a server may hold as much as the first one: none goes to its classes' locks more often.
         @Test func everyThreadHasRoomForItsOwn() throws {
-            let slow = try slowFrees(capacity: 1 << 30, threads: 4, rounds: 1)
+            let slow = try slowFrees(capacity: 1 << 30, threads: 4, rounds: 1, of: 50_000)
             let first = slow[0]
             #expect(first > 0)
             for count in slow { #expect(count <= first + 64, "the first thread made \(first) slow calls") }
@@ -87,13 +87,14 @@ extension HeapSuites {
 
         /// Where the capacity does not allow that, the first ones leave the later ones their share.
         @Test func threadsShareTheRoomOfASmallHeap() throws {
-            let slow = try slowFrees(capacity: 64 << 20, threads: 6, rounds: 3)
-            for count in slow { #expect(count < 5_000, "of 50,000 frees; each: \(slow)") }
+            let freeCount: UInt64 = isSmall ? 20_000 : 50_000
+            let slow = try slowFrees(capacity: 64 << 20, threads: 6, rounds: 3, of: freeCount)
+            for count in slow { #expect(count < freeCount / 10, "of \(freeCount) frees; each: \(slow)") }
         }
 
-        /// Threads take turns to replace blocks at random, as a server does; all of them live until the end. Returns how many frees
-        /// of each one's last turn took a lock.
-        private func slowFrees(capacity: UInt64, threads: Int, rounds: Int) throws -> [UInt64] {
+        /// Threads take turns to replace blocks at random, as a server does; all of them live until the end. Returns how many of the
+        /// frees of each one's last turn took a lock.
+        private func slowFrees(capacity: UInt64, threads: Int, rounds: Int, of freeCount: UInt64) throws -> [UInt64] {
             let heap = try TestHeap(capacity)
             let stage = SharedWord()
             let counts = (0..<threads).map { _ in SharedWord() }
@@ -103,7 +104,7 @@ extension HeapSuites {
                 for round in 0..<rounds {
                     stage.wait(until: UInt64(round * threads + number))
                     let before = heap.core.statistics().slowDeallocationCount
-                    replaceBlocks(in: heap, held: &held, random: &random, sizes: 8...512, count: 50_000)
+                    replaceBlocks(in: heap, held: &held, random: &random, sizes: 8...512, count: Int(freeCount))
                     counts[number].value = heap.core.statistics().slowDeallocationCount - before
                     stage.add(1)
                 }

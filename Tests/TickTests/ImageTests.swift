@@ -160,7 +160,8 @@ extension TickSuites {
             let image = try everything(in: heap)
             var kinds: Set<ImageDamage> = []
             var soundCount = 0
-            for index in image.indices.dropLast(8) {
+            // A third of the bytes, from every place in a word, when time is short.
+            for index in stride(from: 0, to: image.count - 8, by: isSmall && !isOptimised ? 3 : 1) {
                 let (byte, isShort) = (image[index], !isOptimised && index % 4 != 0)
                 for value in isShort ? [byte ^ 1, 0xFF] : [byte ^ 1, byte ^ 2, byte ^ 4, byte ^ 0x80, byte &+ 1, 0, 0xFF] {
                     var damaged = image

@@ -93,8 +93,8 @@ enum creplay_cistern_flags {
   CREPLAY_CISTERN_ALIGNED_16 = 4,
   CREPLAY_CISTERN_NO_HUGE_PAGES = 8,
   CREPLAY_CISTERN_CHECKED = 16,
-  CREPLAY_CISTERN_ALIGNED_64 = 64,
   CREPLAY_CISTERN_INLINED = 32,   // the timed loop in Swift, with the heap's fast path compiled into it
+  CREPLAY_CISTERN_ALIGNED_64 = 64,
 };
 
 enum creplay_workload {

@@ -121,7 +121,7 @@ typedef struct cistern_heap_options {
   size_t struct_byte_count;     // sizeof(cistern_heap_options)
   uint64_t capacity_bytes;      // 1 MiB to 128 GiB, rounded up to 4 KiB
   uint64_t soft_limit_bytes;    // 0: none
-  uint32_t minimum_alignment;   // 0 or 8: 16 where the size is a multiple of 16, else 8; 16; 64: no two blocks share a cache line
+  uint32_t minimum_alignment;   // 0, 8: 16 for multiples of 16, else 8; 16: always 16; 64: no two blocks share a cache line
   bool single_thread;           // no atomics; every call from one thread at a time
   bool checked;                 // redzones, poison, quarantine; misuse is reported or traps, see cistern_set_misuse_report
   bool no_huge_pages;           // never ask for transparent huge pages

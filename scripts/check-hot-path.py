@@ -2,8 +2,8 @@
 """Disassembles the release build's hot path and checks that it takes no lock.
 
 In `cistern_allocate` and `cistern_deallocate_sized`, and in every function of ours that they reach without passing a slow path:
-no lock-prefixed instruction, no xchg with memory, no fence, and calls and jumps only to slow paths or within the hot path. From
-entry to return with no conditional branch taken, a call may be so many instructions long: a frame made for a slow path shows there.
+no lock-prefixed instruction, no xchg with memory, no fence, and calls and jumps only to slow paths or within the hot path. Each
+of the two is at most MOST_INSTRUCTIONS long from entry to return, no conditional branch taken: a frame made for a slow path is found.
 
 Usage: check-hot-path.py [EXECUTABLE] | --self-test. Exit 1 with one message per finding; prints the instructions from entry to
 the first return, no conditional branch taken.

@@ -35,8 +35,7 @@ private func create(
     guard let heap = unsafe heap else { return CISTERN_INVALID_ARGUMENT.rawValue }
     unsafe heap.pointee = nil
     var given = cistern_heap_options()
-    guard unsafe take(options, into: &given), isKnown(given) else { return CISTERN_INVALID_ARGUMENT.rawValue }
-    var chosen = heapOptions(given)
+    guard unsafe take(options, into: &given), var chosen = heapOptions(given) else { return CISTERN_INVALID_ARGUMENT.rawValue }
     var firstRefusal = unsafe refusal
     while true {
         do throws(HeapCreationError) {
@@ -54,22 +53,14 @@ private func create(
     }
 }
 
-/// Are all values among those that cistern.h lists?
-private func isKnown(_ options: cistern_heap_options) -> Bool {
+/// nil: a value is not among those that cistern.h lists.
+private func heapOptions(_ options: cistern_heap_options) -> HeapOptions? {
     let reserved = options.reserved
-    guard reserved.0 | reserved.1 | reserved.2 | reserved.3 | reserved.4 | reserved.5 | reserved.6 == 0 else { return false }
-    return blockAlignment(options) != nil
-}
-
-/// nil: not one of those that cistern.h lists.
-private func blockAlignment(_ options: cistern_heap_options) -> BlockAlignment? {
-    options.minimum_alignment == 0 ? .eight : BlockAlignment(rawValue: UInt64(options.minimum_alignment))
-}
-
-private func heapOptions(_ options: cistern_heap_options) -> HeapOptions {
+    let alignment = options.minimum_alignment == 0 ? .eight : BlockAlignment(rawValue: UInt64(options.minimum_alignment))
+    guard let alignment, reserved.0 | reserved.1 | reserved.2 | reserved.3 | reserved.4 | reserved.5 | reserved.6 == 0 else { return nil }
     var chosen = HeapOptions(capacityBytes: options.capacity_bytes)
     chosen.softLimitBytes = options.soft_limit_bytes
-    chosen.blockAlignment = blockAlignment(options) ?? .eight
+    chosen.blockAlignment = alignment
     chosen.isForOneThread = options.single_thread
     chosen.isChecked = options.checked
     chosen.usesHugePages = !options.no_huge_pages

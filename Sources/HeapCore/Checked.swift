@@ -91,11 +91,10 @@ extension BoundedHeap {
 
     // MARK: Allocate and free
 
-    /// The frame before a block leaves it 16-aligned at least.
-    var checkedAlignment: UInt { max(16, UInt(header.it.size_mask) &+ 1) }
-
-    func checkedAllocate(_ size: UInt, alignment: UInt) -> UInt {
-        withChecks {
+    /// A block is aligned as the heap's are, and to 16 at least, whatever is asked for.
+    func checkedAllocate(_ size: UInt, alignment: UInt = 1) -> UInt {
+        let alignment = max(alignment, 16, UInt(header.it.size_mask) &+ 1)
+        return withChecks {
             var block = framedBlock(size, alignment: alignment)
             while block == 0, quarantine.it.head != 0 {
                 releaseOldest()
@@ -193,7 +192,7 @@ extension BoundedHeap {
             return old
         }
         guard let old else { return 0 }
-        let moved = checkedAllocate(size, alignment: checkedAlignment)
+        let moved = checkedAllocate(size)
         guard moved != 0 else { return 0 }
         Memory.copy(from: block, to: moved, byteCount: min(old, size))
         checkedDeallocate(block, size: nil)

@@ -125,7 +125,7 @@ extension BoundedHeap {
             size <= UInt(header.it.capacity_bytes)
         else { return nil }
         if has(CISTERN_HEAP_CHECKED) {
-            return unsafe UnsafeMutableRawPointer(bitPattern: checkedAllocate(size, alignment: max(align, checkedAlignment)))
+            return unsafe UnsafeMutableRawPointer(bitPattern: checkedAllocate(size, alignment: align))
         }
         if align <= 8 { return unsafe allocate(byteCount: byteCount) }
         // A class whose size is a multiple of the alignment has all its blocks at such multiples; granules are 64.

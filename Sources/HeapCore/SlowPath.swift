@@ -8,7 +8,7 @@ extension BoundedHeap {
     func allocateSlow(_ size: UInt) -> UInt {
         // Incarnation 0: a child that did not inherit this heap sees only an empty header.
         guard isUsable, size <= UInt(header.it.capacity_bytes) else { return 0 }
-        if has(CISTERN_HEAP_CHECKED) { return checkedAllocate(size, alignment: checkedAlignment) }
+        if has(CISTERN_HEAP_CHECKED) { return checkedAllocate(size) }
         var block = allocateOnce(size)
         if block == 0, scavenge() { block = allocateOnce(size) }
         return block

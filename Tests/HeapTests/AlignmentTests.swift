@@ -85,7 +85,7 @@ extension HeapSuites {
                 } else if random.below(2) == 0 {
                     let size = random.below(700)
                     let block = try #require(heap.allocate(size))
-                    #expect(block % max(size % 16 == 0 && size > 0 ? 16 : 8, UInt(least.rawValue)) == 0, "size \(size)")
+                    #expect(block % promisedAlignment(ofSize: size, least: UInt(least.rawValue)) == 0, "size \(size)")
                     held.append((block, size))
                 } else {
                     let size = random.below(700)

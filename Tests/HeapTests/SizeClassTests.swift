@@ -81,7 +81,7 @@ extension HeapSuites {
                 let heap = try TestHeap(32 << 20) { $0.blockAlignment = least }
                 for size in 0...5000 {
                     let block = try #require(heap.allocate(size))
-                    let step = max(size > 0 && size % 16 == 0 ? 16 : 8, UInt(least.rawValue))
+                    let step = promisedAlignment(ofSize: size, least: UInt(least.rawValue))
                     #expect(block % step == 0, "size \(size)")
                     #expect(heap.usableSize(block) >= size)
                     #expect(heap.contains(block))

@@ -68,10 +68,10 @@ struct ModelProgram<Source: BlockSource> {
             return
         }
         if kind == 1, !cistern_test_is_zero(block, size) { oracle.fail("zeroed memory is not zero") }
-        enter(block, size, alignment: kind == 0 ? UInt(alignment) : promised(size))
+        enter(block, size, alignment: kind == 0 ? max(UInt(alignment), leastAlignment) : promised(size))
     }
 
-    private func promised(_ size: Int) -> UInt { size > 0 && size % 16 == 0 ? 16 : leastAlignment }
+    private func promised(_ size: Int) -> UInt { promisedAlignment(ofSize: size, least: leastAlignment) }
 
     private mutating func enter(_ block: UInt, _ size: Int, alignment: UInt) {
         oracle.enter(

@@ -17,3 +17,6 @@ extension UInt {
     /// nil for 0.
     var nonZero: UInt? { self == 0 ? nil : self }
 }
+
+/// What the address of a block is a multiple of, in a heap whose blocks are all multiples of `least`.
+func promisedAlignment(ofSize size: Int, least: UInt) -> UInt { max(size > 0 && size % 16 == 0 ? 16 : 8, least) }

@@ -93,7 +93,7 @@ extension BoundedHeap {
 
     /// A block is aligned as the heap's are, and to 16 at least, whatever is asked for.
     func checkedAllocate(_ size: UInt, alignment: UInt = 1) -> UInt {
-        let alignment = max(alignment, 16, UInt(header.it.size_mask) &+ 1)
+        let alignment = max(alignment, max(16, UInt(header.it.size_mask) &+ 1))
         return withChecks {
             var block = framedBlock(size, alignment: alignment)
             while block == 0, quarantine.it.head != 0 {

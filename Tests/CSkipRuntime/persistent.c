@@ -155,24 +155,28 @@ int root_and_numbers(uint64_t seed, uint32_t scale) {
   return was_locked == 0 && sk_is_nofile_mode() == 1 ? 0 : __LINE__;
 }
 
+enum signal_state { SIGNAL_IDLE, SIGNAL_ASKED, SIGNAL_GIVEN };
+
 typedef struct signals {
   pthread_mutex_t mutex;
   pthread_cond_t condition;
-  int value;
+  enum signal_state state;
 } signals;
 
 static signals *shared_signals;
 
-static int signal_twice(uint32_t number) {
+// One thread asks and the other gives. The one that asks holds the mutex until it waits, so it waits in each round.
+static int signal_in_turn(uint32_t number) {
+  const enum signal_state awaited = number == 0 ? SIGNAL_GIVEN : SIGNAL_ASKED;
   for (int i = 0; i < 500; i++) {
     SKIP_mutex_lock(&shared_signals->mutex);
     if (number == 0) {
-      while (shared_signals->value == 0) SKIP_cond_wait(&shared_signals->condition, &shared_signals->mutex);
-      shared_signals->value--;
-    } else {
-      shared_signals->value++;
+      shared_signals->state = SIGNAL_ASKED;
       if (SKIP_cond_broadcast(&shared_signals->condition) != 0) return 1;
     }
+    while (shared_signals->state != awaited) SKIP_cond_wait(&shared_signals->condition, &shared_signals->mutex);
+    shared_signals->state = number == 0 ? SIGNAL_IDLE : SIGNAL_GIVEN;
+    if (number != 0 && SKIP_cond_broadcast(&shared_signals->condition) != 0) return 1;
     SKIP_mutex_unlock(&shared_signals->mutex);
   }
   return 0;
@@ -188,10 +192,10 @@ int mutexes(uint64_t seed, uint32_t scale) {
   (void)seed;
   (void)scale;
   shared_signals = sk_palloc(sizeof *shared_signals);
-  shared_signals->value = 0;
+  shared_signals->state = SIGNAL_IDLE;
   SKIP_mutex_init(&shared_signals->mutex);
   SKIP_cond_init(&shared_signals->condition);
-  if (scenario_in_threads(2, signal_twice) != 0 || shared_signals->value != 0) return __LINE__;
+  if (scenario_in_threads(2, signal_in_turn) != 0 || shared_signals->state != SIGNAL_IDLE) return __LINE__;
   struct timespec start, end;
   clock_gettime(CLOCK_MONOTONIC, &start);
   SKIP_mutex_lock(&shared_signals->mutex);

@@ -83,6 +83,7 @@ extension BoundedHeap {
 
     private func firstRecord(ofPageOf entry: UInt32) -> UInt32 { entry & ~127 }
 
+    @inline(never)  // rare, and would otherwise stand in its caller twice
     private func takeSpan(classIndex: UInt, pages: UInt32) -> UInt32 {
         let entry = takeRecord()
         guard entry != 0 else { return 0 }
@@ -158,11 +159,15 @@ extension BoundedHeap {
 
     // MARK: A class's spans, under the class's lock
 
-    /// Adds a span to a class that has none with room. False when the heap has no room for one.
-    func addSpan(to sizeClass: Ref<cistern_class>, index: UInt) -> Bool {
+    /// Adds a span to a class that has none with room. False when the heap has no room for one, or more in use than the limit.
+    func addSpan(to sizeClass: Ref<cistern_class>, index: UInt, upToUsedBytes limit: UInt64 = .max) -> Bool {
         let least = UInt32(truncatingIfNeeded: SizeClass.minimumSpanBytes(index) >> Layout.pageShift)
         var pages = SizeClass.spanPages(index, spanBytes: sizeClass.it.span_byte_count)
         lockRuns()
+        guard header.it.used_granules << UInt64(Layout.granuleShift) <= limit else {
+            unlockRuns()
+            return false
+        }
         var entry = takeSpan(classIndex: index, pages: pages)
         while entry == 0, pages > 1 {
             // A smaller span may still fit; in the end one whose tail is larger than we like.
@@ -329,6 +334,7 @@ extension BoundedHeap {
         return slot
     }
 
+    @inline(never)  // rare, and would otherwise stand in each caller
     private func retire(_ entry: UInt32, of sizeClass: Ref<cistern_class>, keepingLast: Bool) {
         guard !keepingLast || sizeClass.it.span_count > 1 else { return }
         unlist(entry, in: sizeClass)

@@ -43,8 +43,9 @@ public enum BlockAlignment: UInt64, Sendable {
     case eight = 8
     /// 16 bytes, as C expects of malloc.
     case sixteen = 16
-    /// 64 bytes, and blocks are as long as a multiple of 64: no two share a cache line. For blocks that threads pass on to each
-    /// other, which would write to each other's lines for as long as the blocks are reused.
+    /// 64 bytes, and blocks are as long as a multiple of 64: no two share a cache line. For threads that pass blocks on to each
+    /// other, which would write to each other's lines. The other alignments come to that by themselves for size classes that
+    /// threads are seen to pass on; this one does it for all, from the first block, however full the heap is.
     case cacheLine = 64
 }
 

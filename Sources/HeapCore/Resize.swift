@@ -26,7 +26,7 @@ extension BoundedHeap {
         if Layout.isSpan(entry) {
             let index = UInt(span(entry).it.size_class)
             old = SizeClass.blockByteCount(index)
-            if binIndex(max(size, 1)) == index {
+            if let wanted = binIndex(max(size, 1)), wanted == index || lineClass(wanted) == index {
                 noteResized(from: oldByteCount.map { UInt(bitPattern: $0) } ?? old, to: size)
                 return unsafe block
             }

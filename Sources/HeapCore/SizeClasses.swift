@@ -18,6 +18,10 @@ enum SizeClass {
     @inlinable @inline(__always)
     static func blockByteCount(_ index: UInt) -> UInt { (index &+ 1) << 3 }
 
+    /// The class whose blocks begin and end where cache lines do, and are no larger than that takes. Up to 24 bytes, the class itself:
+    /// a line would be more than twice the block.
+    static func lineClass(_ index: UInt) -> UInt { index < 3 ? index : index | 7 }
+
     /// Bytes of the blocks in a cache's bin.
     static func binBlockByteCount(_ bin: UInt) -> UInt {
         bin < smallCount ? blockByteCount(bin) : (bin &- 55) << Layout.granuleShift

@@ -33,7 +33,11 @@ extension BoundedHeap {
 
     /// Takes a batch from the class's spans: one block for the caller, the others for the cache.
     private func refill(_ index: UInt, _ cache: Ref<cistern_cache>?, size: UInt) -> UInt {
-        if let cache { shrinkToShare(cache) }
+        if let cache {
+            shrinkToShare(cache)
+            let block = refillOnLines(index, cache, size: size)
+            if block != 0 { return block }
+        }
         let sizeClass = sizeClass(index)
         lock(sizeClass)
         defer { unlock(sizeClass) }
@@ -52,14 +56,51 @@ extension BoundedHeap {
             // No free page: a run of granules may still be there.
             return SizeClass.blockByteCount(index) > 64 ? allocateRunBlock(size, cache: cache) : 0
         }
+        return fill(index, cache, from: entry, of: sizeClass, source: bin, size: size)
+    }
+
+    /// The same for a contested class, from spans whose blocks share no cache line: packed blocks that changed hands stand between
+    /// others' for good, and each write to one takes the line from its neighbour's thread. 0 for other classes, and where that needs
+    /// more memory and a quarter of the capacity is in use: what is left is for packed blocks, so that lines of their own cost an
+    /// eighth of the capacity at most.
+    private func refillOnLines(_ index: UInt, _ cache: Ref<cistern_cache>, size: UInt) -> UInt {
+        let lineClass = lineClass(index)
+        guard lineClass != index else { return 0 }
+        let sizeClass = sizeClass(lineClass)
+        lock(sizeClass)
+        defer { unlock(sizeClass) }
+        let bin = bin(lineClass, of: cache)
+        var entry = source(of: sizeClass, for: bin, cache: cache)
+        if entry == nil, addSpan(to: sizeClass, index: lineClass, upToUsedBytes: header.it.capacity_bytes / 4) {
+            entry = source(of: sizeClass, for: bin, cache: cache)
+        }
+        guard let entry else { return 0 }
+        return fill(index, cache, from: entry, of: sizeClass, source: bin, size: size)
+    }
+
+    /// The class whose spans serve a class first: itself, or, when it is contested, the one with blocks on lines.
+    func lineClass(_ index: UInt) -> UInt {
+        guard index < SizeClass.smallCount, unsafe cistern_class_is_contested(sizeClass(index).pointer) else { return index }
+        return SizeClass.lineClass(index)
+    }
+
+    /// Takes a block for the caller from a span, and half a stack of them for the cache. Under the lock of the span's class.
+    private func fill(
+        _ index: UInt, _ cache: Ref<cistern_cache>?, from entry: UInt32, of sizeClass: Ref<cistern_class>, source: Ref<cistern_bin>?,
+        size: UInt
+    ) -> UInt {
         noteRequested(Int64(size), cache: cache)
-        guard let bin, let cache else { return takeBlock(from: entry, of: sizeClass) }
+        guard let cache else { return takeBlock(from: entry, of: sizeClass) }
+        let bin = bin(index, of: cache)
         _ = raiseLimit(index, of: bin, in: cache)
         // Half a stack: the other half is room for what comes back.
         let half = UInt(bin.it.end &- bin.it.bottom) / 16
         let bottom = UInt(bin.it.bottom)
         guard half > 0 else { return takeBlock(from: entry, of: sizeClass) }
-        let count = takeBlocks(from: entry, of: sizeClass, want: half, into: bottom)
+        var count = takeBlocks(from: entry, of: sizeClass, want: half, into: bottom)
+        while count < half, let next = self.source(of: sizeClass, for: source, cache: cache) {
+            count &+= takeBlocks(from: next, of: sizeClass, want: half &- count, into: bottom &+ count << 3)
+        }
         // The stack gives its newest first: turned round, it gives the lowest address first.
         reverse(from: bottom, count: count)
         bin.it.top = uintptr_t(bottom &+ (count &- 1) << 3)

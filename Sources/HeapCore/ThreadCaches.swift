@@ -111,7 +111,7 @@ extension BoundedHeap {
         return true
     }
 
-    /// What the blocks need that fill so many bytes of a bin's stack.
+    /// What the blocks need that fill so many bytes of a bin's stack; on lines of their own they may need twice that.
     func claimBytes(slots byteCount: UInt, _ index: UInt) -> UInt64 {
         UInt64(byteCount / 8) &* UInt64(SizeClass.binBlockByteCount(index))
     }
@@ -192,15 +192,17 @@ extension BoundedHeap {
             unlockRuns()
             return
         }
-        let sizeClass = sizeClass(index)
-        lock(sizeClass)
-        if !cistern_is_single_threaded() { cut = max(cut, sinkForeignBlocks(index, of: bin, in: cache)) }
+        // Blocks of two classes may be in the stack of a contested one.
+        let lineClass = lineClass(index)
+        lock(sizeClass(index))
+        if lineClass != index { lock(sizeClass(lineClass)) }
+        if !cistern_is_single_threaded() { cut = max(cut, sinkForeignBlocks(index, lineClass, of: bin, in: cache)) }
         var slot = bottom
         while slot < cut {
             let block = Memory.loadWord(slot)
             let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-            if _fastPath(Layout.isSpan(entry) && UInt(span(entry).it.size_class) == index) {
-                slot = returnBlocks(from: slot, to: cut, toSpan: entry, of: sizeClass)
+            if _fastPath(isOfSpan(entry, index, lineClass)) {
+                slot = returnBlocks(from: slot, to: cut, toSpan: entry, of: sizeClass(UInt(span(entry).it.size_class)))
             } else {
                 Memory.storeWord(block, strangers)
                 strangers = block
@@ -208,7 +210,8 @@ extension BoundedHeap {
             }
         }
         closeGap(in: bin, cut: cut)
-        unlock(sizeClass)
+        if lineClass != index { unlock(sizeClass(lineClass)) }
+        unlock(sizeClass(index))
         // Blocks that were freed under a smaller size than their own: aligned ones, and runs that hold a small block.
         while strangers != 0 {
             let next = Memory.loadWord(strangers)
@@ -217,22 +220,34 @@ extension BoundedHeap {
         }
     }
 
+    /// Is a page map entry a span of one of two classes?
+    private func isOfSpan(_ entry: UInt32, _ index: UInt, _ other: UInt) -> Bool {
+        guard Layout.isSpan(entry) else { return false }
+        let sizeClass = UInt(span(entry).it.size_class)
+        return sizeClass == index || sizeClass == other
+    }
+
     /// Moves the blocks of other threads' spans to the bottom of a stack, where a flush takes them first; returns where they
     /// end. Kept, they would be handed out here again and again, beside neighbours that another thread writes to: blocks
-    /// that changed hands once would share cache lines for ever. Under the class's lock.
-    private func sinkForeignBlocks(_ index: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
+    /// that changed hands once would share cache lines for ever. Where they are more than a quarter of the stack, the class is contested
+    /// from then on: threads pass its blocks to each other, or empty and fill the same spans. Under the locks of both classes.
+    private func sinkForeignBlocks(_ index: UInt, _ lineClass: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
         let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
         var end = UInt(bin.it.bottom)
+        var foreignCount: UInt = 0
         for slot in stride(from: end, to: UInt(bin.it.top), by: 8) {
             let block = Memory.loadWord(slot)
             let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
             // Whose a span is may be asked under its own class's lock only; blocks of other classes go back, too.
-            let isOwn = Layout.isSpan(entry) && UInt(span(entry).it.size_class) == index && span(entry).it.owner_page == page
-            if isOwn { continue }
+            if isOfSpan(entry, index, lineClass) {
+                if span(entry).it.owner_page == page { continue }
+                foreignCount &+= 1
+            }
             Memory.storeWord(slot, Memory.loadWord(end))
             Memory.storeWord(end, block)
             end &+= 8
         }
+        if foreignCount &* 4 > blockCount(bin) { unsafe cistern_class_note_contested(sizeClass(index).pointer) }
         return end
     }
 

@@ -59,7 +59,7 @@ typedef struct cistern_class {
   uint64_t span_byte_count;
   uint64_t used_block_count;  // handed out from spans: live, or in a thread cache
   uint32_t run_block_total;   // the first few blocks of a class live in runs of their own: how many there ever were
-  uint32_t reserved_word;
+  uint32_t is_contested;      // threads hold blocks in spans that others fill from: set under the lock, read without
   uint64_t reserved[2];
 } cistern_class;
 

@@ -79,6 +79,12 @@ static inline uint64_t cistern_cache_count(const cistern_heap *_Nonnull heap) {
 static inline void cistern_cache_count_store(cistern_heap *_Nonnull heap, uint64_t value) {
   __atomic_store_n(&heap->cache_count, value, __ATOMIC_RELAXED);
 }
+static inline bool cistern_class_is_contested(const cistern_class *_Nonnull size_class) {
+  return __atomic_load_n(&size_class->is_contested, __ATOMIC_RELAXED) != 0;
+}
+static inline void cistern_class_note_contested(cistern_class *_Nonnull size_class) {
+  __atomic_store_n(&size_class->is_contested, 1, __ATOMIC_RELAXED);
+}
 static inline void cistern_soft_limit_store(cistern_heap *_Nonnull heap, uint32_t value) {
   __atomic_store_n(&heap->soft_limit_reached, value, __ATOMIC_RELAXED);
 }

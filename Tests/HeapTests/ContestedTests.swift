@@ -40,7 +40,7 @@ extension HeapSuites {
             #expect(heap.core.statistics().liveBlockCount == 0 && heap.liveBlocks().isEmpty)
         }
 
-        @Test(arguments: [8, 16, 24, 25, 32, 40, 64, 72, 100, 128, 136, 300, 449, 504, 512])
+        @Test(arguments: isSmall ? [24, 25, 72, 512] : [8, 16, 24, 25, 32, 40, 64, 72, 100, 128, 136, 300, 449, 504, 512])
         func blocksThatArePassedOnGetLines(size: Int) throws {
             let heap = try TestHeap(64 << 20)
             let blocks = blocksAfterPassing(size, in: heap)
@@ -108,7 +108,8 @@ extension HeapSuites {
 
         /// A hundred turns, and hardly a line is left that both threads write to. Up to 24 bytes blocks stay packed: so the
         /// measure can fail.
-        @Test func threadsThatSwapBlocksShareFewLines() throws {
+        @Test(.enabled(if: !isSmall, "where blocks stand is the same in each build"))
+        func threadsThatSwapBlocksShareFewLines() throws {
             let few = try sharedLines(sizes: 129...256, turns: 120)
             let many = try sharedLines(sizes: 8...24, turns: 120)
             #expect(few < 0.02, "\(few)")

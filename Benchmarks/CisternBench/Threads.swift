@@ -37,6 +37,9 @@ struct ThreadSuite {
     let eventLimit: UInt64
 
     static let usualOperationCount: UInt64 = 40_000_000
+    /// A repetition is made of slices, each in a process of its own, and the allocators take turns slice by slice: how long a cache
+    /// line takes between two processors changes by the second on a virtual machine, for whichever allocator runs then.
+    private static let sliceOperationCount: UInt64 = 8_000_000
 
     /// One workload: its rows, in the order of the allocators, the loop alone last. `trace` is for the recorded threads, which
     /// bring their number along.
@@ -46,10 +49,21 @@ struct ThreadSuite {
         let all = allocators + [.null]
         var single = [[Double]](repeating: [], count: all.count)
         var several = single
+        let sliceCount = trace == nil ? max(1, operationCount / Self.sliceOperationCount) : 1
         for _ in 0..<repetitions {
+            var singleRuns = [ThreadRun](repeating: ThreadRun(), count: all.count)
+            var severalRuns = singleRuns
+            for _ in 0..<sliceCount {
+                for position in all.indices {
+                    let allocator = all[position]
+                    let count = operationCount / sliceCount
+                    try run(workload, allocator, 1, count, trace, addingTo: &singleRuns[position])
+                    try run(workload, allocator, trace == nil ? threadCount : 0, count, trace, addingTo: &severalRuns[position])
+                }
+            }
             for position in all.indices {
-                single[position].append(try throughput(workload, all[position], threadCount: 1, trace))
-                several[position].append(try throughput(workload, all[position], threadCount: trace == nil ? threadCount : 0, trace))
+                single[position].append(singleRuns[position].operationsPerSecond)
+                several[position].append(severalRuns[position].operationsPerSecond)
             }
         }
         let threadCount = trace?.threadCount ?? threadCount
@@ -67,15 +81,25 @@ struct ThreadSuite {
         }
     }
 
-    private func throughput(
-        _ workload: ReplayRequest.Workload, _ allocator: Allocator, threadCount: UInt64, _ trace: FlatTrace?
-    ) throws(BenchError) -> Double {
+    private func run(
+        _ workload: ReplayRequest.Workload, _ allocator: Allocator, _ threadCount: UInt64, _ operationCount: UInt64, _ trace: FlatTrace?,
+        addingTo sum: inout ThreadRun
+    ) throws(BenchError) {
         var request = ReplayRequest(mode: .threads, allocator: allocator, trace: trace, seed: seed)
         request.workload = workload
         request.threadCount = threadCount
         request.operationCount = threadCount > 2 ? operationCount * 2 / threadCount : operationCount
         request.eventLimit = eventLimit
         let result = try runner.complete(request)
-        return Double(result.operation_count) * 1e9 / Double(max(1, result.cold_nanoseconds))
+        sum.operationCount += result.operation_count
+        sum.nanoseconds += result.cold_nanoseconds
     }
+}
+
+/// What one or more slices did, and how long they took together.
+private struct ThreadRun {
+    var operationCount: UInt64 = 0
+    var nanoseconds: UInt64 = 0
+
+    var operationsPerSecond: Double { Double(operationCount) * 1e9 / Double(max(1, nanoseconds)) }
 }

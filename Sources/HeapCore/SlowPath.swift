@@ -34,7 +34,7 @@ extension BoundedHeap {
     /// Takes a batch from the class's spans: one block for the caller, the others for the cache.
     private func refill(_ index: UInt, _ cache: Ref<cistern_cache>?, size: UInt) -> UInt {
         if let cache {
-            shrinkToShare(cache)
+            adapt(cache)
             let block = refillOnLines(index, cache, size: size)
             if block != 0 { return block }
         }
@@ -59,33 +59,9 @@ extension BoundedHeap {
         return fill(index, cache, from: entry, of: sizeClass, source: bin, size: size)
     }
 
-    /// The same for a contested class, from spans whose blocks share no cache line: packed blocks that changed hands stand between
-    /// others' for good, and each write to one takes the line from its neighbour's thread. 0 for other classes, and where that needs
-    /// more memory and a quarter of the capacity is in use: what is left is for packed blocks, so that lines of their own cost an
-    /// eighth of the capacity at most.
-    private func refillOnLines(_ index: UInt, _ cache: Ref<cistern_cache>, size: UInt) -> UInt {
-        let lineClass = lineClass(index)
-        guard lineClass != index else { return 0 }
-        let sizeClass = sizeClass(lineClass)
-        lock(sizeClass)
-        defer { unlock(sizeClass) }
-        let bin = bin(lineClass, of: cache)
-        var entry = source(of: sizeClass, for: bin, cache: cache)
-        if entry == nil, addSpan(to: sizeClass, index: lineClass, upToUsedBytes: header.it.capacity_bytes / 4) {
-            entry = source(of: sizeClass, for: bin, cache: cache)
-        }
-        guard let entry else { return 0 }
-        return fill(index, cache, from: entry, of: sizeClass, source: bin, size: size)
-    }
-
-    /// The class whose spans serve a class first: itself, or, when it is contested, the one with blocks on lines.
-    func lineClass(_ index: UInt) -> UInt {
-        guard index < SizeClass.smallCount, unsafe cistern_class_is_contested(sizeClass(index).pointer) else { return index }
-        return SizeClass.lineClass(index)
-    }
-
     /// Takes a block for the caller from a span, and half a stack of them for the cache. Under the lock of the span's class.
-    private func fill(
+    @inline(never)  // rare, and would otherwise stand in both its callers
+    func fill(
         _ index: UInt, _ cache: Ref<cistern_cache>?, from entry: UInt32, of sizeClass: Ref<cistern_class>, source: Ref<cistern_bin>?,
         size: UInt
     ) -> UInt {
@@ -108,7 +84,7 @@ extension BoundedHeap {
     }
 
     /// The span to take from: the thread's own, or, without a cache, any; nil when there is none yet.
-    private func source(
+    func source(
         of sizeClass: Ref<cistern_class>, for bin: Ref<cistern_bin>?, cache: Ref<cistern_cache>?
     ) -> UInt32? {
         guard let bin, let cache else { return sizeClass.it.list_head != 0 ? sizeClass.it.list_head : nil }
@@ -184,10 +160,10 @@ extension BoundedHeap {
     /// Puts a block into a cache's bin; makes room there first.
     private func keep(_ block: UInt, index: UInt, in cache: Ref<cistern_cache>) {
         let bin = bin(index, of: cache)
-        if bin.it.top == bin.it.end, !raiseLimit(index, of: bin, in: cache) {
-            shrinkToShare(cache)
-            let count = blockCount(bin)
-            if bin.it.top == bin.it.end {
+        if bin.it.top == bin.it.end {
+            adapt(cache)
+            if bin.it.top == bin.it.end, !raiseLimit(index, of: bin, in: cache) {
+                let count = blockCount(bin)
                 guard count > 1 else { return returnBlock(block) }
                 flush(index, of: bin, in: cache, count: count / 2)
             }

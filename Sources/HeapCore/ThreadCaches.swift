@@ -137,9 +137,11 @@ extension BoundedHeap {
         byteCount &* (unsafe cistern_cache_count(header.pointer)) > header.it.capacity_bytes / 256 &* (isSmall ? 3 : 1)
     }
 
-    /// Halves what bins may hold that have more than the thread's share: threads that came later want theirs. A thread does so where
-    /// it would take a lock anyway, and holds none.
-    func shrinkToShare(_ cache: Ref<cistern_cache>) {
+    /// Keeps a cache in step with other threads: looks for contested classes, and halves what bins may hold that
+    /// have more than the thread's share, because threads that came later want theirs. A thread does so where it would take a lock
+    /// anyway, and holds none.
+    func adapt(_ cache: Ref<cistern_cache>) {
+        lookForContested(cache)
         if isMoreThanShare(cache.it.claimed_small_bytes, isSmall: true) {
             shrinkBins(from: 0, to: SizeClass.smallCount, of: cache)
         }
@@ -196,7 +198,7 @@ extension BoundedHeap {
         let lineClass = lineClass(index)
         lock(sizeClass(index))
         if lineClass != index { lock(sizeClass(lineClass)) }
-        if !cistern_is_single_threaded() { cut = max(cut, sinkForeignBlocks(index, lineClass, of: bin, in: cache)) }
+        if !cistern_is_single_threaded() { cut = max(cut, sinkSharedBlocks(index, lineClass, of: bin, in: cache)) }
         var slot = bottom
         while slot < cut {
             let block = Memory.loadWord(slot)
@@ -218,37 +220,6 @@ extension BoundedHeap {
             returnBlock(strangers)
             strangers = next
         }
-    }
-
-    /// Is a page map entry a span of one of two classes?
-    private func isOfSpan(_ entry: UInt32, _ index: UInt, _ other: UInt) -> Bool {
-        guard Layout.isSpan(entry) else { return false }
-        let sizeClass = UInt(span(entry).it.size_class)
-        return sizeClass == index || sizeClass == other
-    }
-
-    /// Moves the blocks of other threads' spans to the bottom of a stack, where a flush takes them first; returns where they
-    /// end. Kept, they would be handed out here again and again, beside neighbours that another thread writes to: blocks
-    /// that changed hands once would share cache lines for ever. Where they are more than a quarter of the stack, the class is contested
-    /// from then on: threads pass its blocks to each other, or empty and fill the same spans. Under the locks of both classes.
-    private func sinkForeignBlocks(_ index: UInt, _ lineClass: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
-        let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
-        var end = UInt(bin.it.bottom)
-        var foreignCount: UInt = 0
-        for slot in stride(from: end, to: UInt(bin.it.top), by: 8) {
-            let block = Memory.loadWord(slot)
-            let entry = pageMapEntry(ofPage: (block &- base) >> Layout.pageShift)
-            // Whose a span is may be asked under its own class's lock only; blocks of other classes go back, too.
-            if isOfSpan(entry, index, lineClass) {
-                if span(entry).it.owner_page == page { continue }
-                foreignCount &+= 1
-            }
-            Memory.storeWord(slot, Memory.loadWord(end))
-            Memory.storeWord(end, block)
-            end &+= 8
-        }
-        if foreignCount &* 4 > blockCount(bin) { unsafe cistern_class_note_contested(sizeClass(index).pointer) }
-        return end
     }
 
     private func closeGap(in bin: Ref<cistern_bin>, cut: UInt) {

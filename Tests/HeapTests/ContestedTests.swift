@@ -106,12 +106,12 @@ extension HeapSuites {
             return Double(lines[0].intersection(lines[1]).count) / Double(lines[0].union(lines[1]).count)
         }
 
-        /// A hundred turns, and hardly a line is left that both threads write to. Up to 24 bytes blocks stay packed: so the
-        /// measure can fail.
+        /// After a few turns hardly a line is left that both threads write to: what one class shows is looked for in the others at once.
+        /// Up to 24 bytes blocks stay packed: so the measure can fail.
         @Test(.enabled(if: !isSmall, "where blocks stand is the same in each build"))
         func threadsThatSwapBlocksShareFewLines() throws {
-            let few = try sharedLines(sizes: 129...256, turns: 120)
-            let many = try sharedLines(sizes: 8...24, turns: 120)
+            let few = try sharedLines(sizes: 129...256, turns: 16)
+            let many = try sharedLines(sizes: 8...24, turns: 16)
             #expect(few < 0.02, "\(few)")
             #expect(many > 0.1, "\(many)")
         }
@@ -123,6 +123,31 @@ extension HeapSuites {
             let blocks = blocksAfterPassing(72, in: heap)
             #expect(blocks.count { $0.byteCount == 72 } >= Self.blockCount - 2048 / 72 - 1)
             heap.free(large, 4 << 20)
+            release(blocks, 72, to: heap)
+            #expect(heap.destroy())
+        }
+
+        /// There, a contested class keeps its packed blocks in the stacks: they would come back from their spans at the next call.
+        @Test func aFullerHeapKeepsItsStacks() throws {
+            let heap = try TestHeap(64 << 20)
+            let blocks = blocksAfterPassing(72, in: heap)
+            let large = try #require(heap.allocate(17 << 20))
+            var held: [UInt] = []
+            func hold(_ count: Int) { for _ in 0..<count { held.append(heap.allocate(72) ?? 0) } }
+            func drop(_ count: Int) { for _ in 0..<count { heap.free(held.removeLast(), 72) } }
+            var refillCount: UInt64 = 0
+            inThreads(1) { _ in
+                for _ in 0..<20 {
+                    hold(200)
+                    drop(120)  // full once, and then half of it goes
+                    let before = heap.core.statistics().slowAllocationCount
+                    hold(40)
+                    refillCount = heap.core.statistics().slowAllocationCount - before
+                    drop(120)
+                }
+            }
+            #expect(refillCount == 0)
+            heap.free(large, 17 << 20)
             release(blocks, 72, to: heap)
             #expect(heap.destroy())
         }

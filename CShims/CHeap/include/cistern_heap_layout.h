@@ -78,7 +78,7 @@ typedef struct cistern_cache {
   cistern_access_word access_word;
   uint64_t owner;         // thread number; 0: nobody's
   uint32_t next_page;     // the heap's next cache
-  uint32_t reserved_word;
+  uint32_t contested_count_seen;  // the heap's count when this cache was last looked through
   uint64_t allocation_slow_count;
   uint64_t deallocation_slow_count;
   uint32_t spare_page;         // one-page chunks of regions that were closed, linked by `older`
@@ -164,6 +164,7 @@ typedef struct cistern_heap {
   uint32_t region_page_list;      // first of the pages of records
 
   uint32_t directory_count;  // directories in the heap; changed by threads that hold no lock of it
+  uint32_t contested_count;  // contested classes: changed under their locks, read without
 } cistern_heap;
 
 enum {

@@ -82,8 +82,12 @@ static inline void cistern_cache_count_store(cistern_heap *_Nonnull heap, uint64
 static inline bool cistern_class_is_contested(const cistern_class *_Nonnull size_class) {
   return __atomic_load_n(&size_class->is_contested, __ATOMIC_RELAXED) != 0;
 }
-static inline void cistern_class_note_contested(cistern_class *_Nonnull size_class) {
-  __atomic_store_n(&size_class->is_contested, 1, __ATOMIC_RELAXED);
+static inline void cistern_class_note_contested(cistern_class *_Nonnull size_class, cistern_heap *_Nonnull heap) {
+  if (__atomic_exchange_n(&size_class->is_contested, 1, __ATOMIC_RELAXED) == 0)
+    __atomic_fetch_add(&heap->contested_count, 1, __ATOMIC_RELAXED);
+}
+static inline uint32_t cistern_contested_count(const cistern_heap *_Nonnull heap) {
+  return __atomic_load_n(&heap->contested_count, __ATOMIC_RELAXED);
 }
 static inline void cistern_soft_limit_store(cistern_heap *_Nonnull heap, uint32_t value) {
   __atomic_store_n(&heap->soft_limit_reached, value, __ATOMIC_RELAXED);

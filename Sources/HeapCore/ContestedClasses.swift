@@ -61,8 +61,8 @@ extension BoundedHeap {
 
     /// Moves blocks to the bottom of a stack, where a flush takes them first, that would share lines with another thread's if they
     /// were handed out here again: of a contested class the packed ones, of others those of another thread's spans. Where these are more
-    /// than a quarter of the sixteen newest blocks, the class is contested from then on: threads pass its blocks to each other, or empty
-    /// and fill the same spans. Returns where the blocks end that have to go. Under the locks of both classes.
+    /// than four of the sixteen newest blocks, the class is contested from then on: threads pass its blocks to each other, or empty and
+    /// fill the same spans. Returns where the blocks end that have to go. Under the locks of both classes.
     func sinkSharedBlocks(_ index: UInt, _ lineClass: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
         let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
         let isReplacing = lineClass != index && hasRoomForLines

@@ -137,9 +137,8 @@ extension BoundedHeap {
         byteCount &* (unsafe cistern_cache_count(header.pointer)) > header.it.capacity_bytes / 256 &* (isSmall ? 3 : 1)
     }
 
-    /// Keeps a cache in step with other threads: looks for contested classes, and halves what bins may hold that
-    /// have more than the thread's share, because threads that came later want theirs. A thread does so where it would take a lock
-    /// anyway, and holds none.
+    /// Keeps a cache in step with other threads: looks for contested classes, and halves what bins may hold that have more than the
+    /// thread's share, because threads that came later want theirs. A thread does so where it would take a lock anyway, and holds none.
     func adapt(_ cache: Ref<cistern_cache>) {
         lookForContested(cache)
         if isMoreThanShare(cache.it.claimed_small_bytes, isSmall: true) {
@@ -181,8 +180,9 @@ extension BoundedHeap {
 
     func blockCount(_ bin: Ref<cistern_bin>) -> UInt { UInt(bin.it.top &- bin.it.bottom) >> 3 }
 
-    /// Gives the `count` blocks back that a bin has held longest, and every block of another thread's span. The stack is cut
-    /// under the lock that fork takes, so that a fork finds every block either in the stack or in its span.
+    /// Gives the `count` blocks back that a bin has held longest, and every one that would share lines with another thread's if it were
+    /// handed out here again. The stack is cut under the lock that fork takes, so that a fork finds every block either in the stack or in
+    /// its span.
     func flush(_ index: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>, count: UInt) {
         let bottom = UInt(bin.it.bottom)
         var cut = bottom &+ count << 3

@@ -78,7 +78,7 @@ typedef struct cistern_cache {
   cistern_access_word access_word;
   uint64_t owner;         // thread number; 0: nobody's
   uint32_t next_page;     // the heap's next cache
-  uint32_t contested_count_seen;  // the heap's count when this cache was last looked through
+  uint32_t contested_count_seen;  // the heap's count when all stacks were last looked at
   uint64_t allocation_slow_count;
   uint64_t deallocation_slow_count;
   uint32_t spare_page;         // one-page chunks of regions that were closed, linked by `older`

@@ -50,13 +50,13 @@ struct ThreadSuite {
         var single = [[Double]](repeating: [], count: all.count)
         var several = single
         let sliceCount = trace == nil ? max(1, operationCount / Self.sliceOperationCount) : 1
+        let count = operationCount / sliceCount
         for _ in 0..<repetitions {
             var singleRuns = [ThreadRun](repeating: ThreadRun(), count: all.count)
             var severalRuns = singleRuns
             for _ in 0..<sliceCount {
                 for position in all.indices {
                     let allocator = all[position]
-                    let count = operationCount / sliceCount
                     try run(workload, allocator, 1, count, trace, addingTo: &singleRuns[position])
                     try run(workload, allocator, trace == nil ? threadCount : 0, count, trace, addingTo: &severalRuns[position])
                 }

@@ -164,7 +164,7 @@ extension BoundedHeap {
         let least = UInt32(truncatingIfNeeded: SizeClass.minimumSpanBytes(index) >> Layout.pageShift)
         var pages = SizeClass.spanPages(index, spanBytes: sizeClass.it.span_byte_count)
         lockRuns()
-        guard header.it.used_granules << UInt64(Layout.granuleShift) <= limit else {
+        guard usedByteCount <= limit else {
             unlockRuns()
             return false
         }

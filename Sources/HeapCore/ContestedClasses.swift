@@ -16,6 +16,9 @@ extension BoundedHeap {
     /// Lines of their own cost an eighth of the capacity at most: with a quarter of it in use, more memory is for packed blocks.
     private var linesLimitBytes: UInt64 { header.it.capacity_bytes / 4 }
 
+    /// How many of the sixteen newest blocks of a stack may be from other threads' spans before its class is contested.
+    private var foreignLimit: UInt { 4 }
+
     /// Takes a batch for a contested class, from spans whose blocks share no cache line. 0 for other classes, and where that needs
     /// more memory than there is for it.
     func refillOnLines(_ index: UInt, _ cache: Ref<cistern_cache>, size: UInt) -> UInt {
@@ -37,6 +40,7 @@ extension BoundedHeap {
     /// when another class has become contested, because who passes blocks of one size on mostly does so with others; and one stack
     /// at each fourth slow call.
     func lookForContested(_ cache: Ref<cistern_cache>) {
+        guard !cistern_is_single_threaded() else { return }
         let count = unsafe cistern_contested_count(header.pointer)
         let calls = UInt(cache.it.allocation_slow_count &+ cache.it.deallocation_slow_count)
         if count != cache.it.contested_count_seen {
@@ -49,7 +53,7 @@ extension BoundedHeap {
 
     private func look(at index: UInt, of cache: Ref<cistern_cache>) {
         let bin = bin(index, of: cache)
-        if blockCount(bin) > 4, !cistern_is_single_threaded() { flush(index, of: bin, in: cache, count: 0) }
+        if blockCount(bin) > foreignLimit { flush(index, of: bin, in: cache, count: 0) }
     }
 
     /// Is a page map entry a span of one of two classes?
@@ -64,11 +68,11 @@ extension BoundedHeap {
     /// than four of the sixteen newest blocks, the class is contested from then on: threads pass its blocks to each other, or empty and
     /// fill the same spans. Returns where the blocks end that have to go. Under the locks of both classes.
     func sinkSharedBlocks(_ index: UInt, _ lineClass: UInt, of bin: Ref<cistern_bin>, in cache: Ref<cistern_cache>) -> UInt {
-        let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
+        let page = page(of: cache)
         let isReplacing = lineClass != index && hasRoomForLines
         let bottom = UInt(bin.it.bottom)
         let newest = max(bottom, UInt(bin.it.top) &- 128)
-        var foreignCount = 0
+        var foreignCount: UInt = 0
         var end = bottom
         for slot in stride(from: bottom, to: UInt(bin.it.top), by: 8) {
             let block = Memory.loadWord(slot)
@@ -83,7 +87,7 @@ extension BoundedHeap {
             Memory.storeWord(end, block)
             end &+= 8
         }
-        if lineClass == index, foreignCount > 4 {
+        if lineClass == index, foreignCount > foreignLimit {
             unsafe cistern_class_note_contested(sizeClass(index).pointer, header.pointer)
         }
         return end
@@ -92,6 +96,6 @@ extension BoundedHeap {
     private var hasRoomForLines: Bool {
         lockRuns()
         defer { unlockRuns() }
-        return header.it.used_granules << UInt64(Layout.granuleShift) <= linesLimitBytes
+        return usedByteCount <= linesLimitBytes
     }
 }

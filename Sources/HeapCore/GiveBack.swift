@@ -25,7 +25,7 @@ extension BoundedHeap {
     private func noteSoftLimit() {
         let limit = header.it.soft_limit_bytes
         guard limit > 0 else { return }
-        let isAbove = header.it.used_granules << UInt64(Layout.granuleShift) > limit
+        let isAbove = usedByteCount > limit
         unsafe cistern_soft_limit_store(header.pointer, isAbove ? 1 : 0)
     }
 

@@ -153,7 +153,7 @@ extension BoundedHeap {
     public func setSoftLimit(bytes: UInt64) {
         lockRuns()
         header.it.soft_limit_bytes = bytes
-        let isAbove = bytes > 0 && header.it.used_granules << UInt64(Layout.granuleShift) > bytes
+        let isAbove = bytes > 0 && usedByteCount > bytes
         unsafe cistern_soft_limit_store(header.pointer, isAbove ? 1 : 0)
         unlockRuns()
     }

@@ -7,6 +7,9 @@ extension BoundedHeap {
     /// How many runs of the fitting bin are looked at before a larger bin is taken, which always fits.
     private static var candidateLimit: Int { 8 }
 
+    /// Bytes in allocated runs, the heap's own among them.
+    var usedByteCount: UInt64 { header.it.used_granules << UInt64(Layout.granuleShift) }
+
     /// Takes a run. Returns its first granule, or 0 when there is no room.
     func allocateRun(_ granules: UInt32) -> UInt32 {
         let start = takeRun(granules)

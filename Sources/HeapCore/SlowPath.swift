@@ -88,8 +88,7 @@ extension BoundedHeap {
         of sizeClass: Ref<cistern_class>, for bin: Ref<cistern_bin>?, cache: Ref<cistern_cache>?
     ) -> UInt32? {
         guard let bin, let cache else { return sizeClass.it.list_head != 0 ? sizeClass.it.list_head : nil }
-        let page = UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift)
-        return ownSpan(of: bin, inCacheAt: page, of: sizeClass)
+        return ownSpan(of: bin, inCacheAt: page(of: cache), of: sizeClass)
     }
 
     private func takeBlock(from entry: UInt32, of sizeClass: Ref<cistern_class>) -> UInt {

@@ -88,6 +88,8 @@ extension BoundedHeap {
 
     func cache(atPage page: UInt32) -> Ref<cistern_cache> { Ref(at: base &+ UInt(page) << Layout.pageShift) }
 
+    func page(of cache: Ref<cistern_cache>) -> UInt32 { UInt32(truncatingIfNeeded: (cache.address &- base) >> Layout.pageShift) }
+
     /// Calls `body` with each cache, those without an owner among them.
     func forEachCache(_ body: (Ref<cistern_cache>) -> Void) {
         var page = header.it.cache_list_page

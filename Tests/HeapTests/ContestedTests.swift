@@ -108,8 +108,7 @@ extension HeapSuites {
 
         /// After a few turns hardly a line is left that both threads write to: what one class shows is looked for in the others at once.
         /// Up to 24 bytes blocks stay packed: so the measure can fail.
-        @Test(.enabled(if: !isSmall, "where blocks stand is the same in each build"))
-        func threadsThatSwapBlocksShareFewLines() throws {
+        @Test func threadsThatSwapBlocksShareFewLines() throws {
             let few = try sharedLines(sizes: 129...256, turns: 16)
             let many = try sharedLines(sizes: 8...24, turns: 16)
             #expect(few < 0.02, "\(few)")
